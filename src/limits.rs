@@ -1,0 +1,92 @@
+//! Every maximum of the house in one table. Each has a defined answer when it is met, named beside it.
+
+use crate::time::Duration;
+
+// --- ARP -----------------------------------------------------------------------------------------------
+
+/// Neighbours remembered. Beyond: the one whose next deadline is nearest is forgotten.
+pub const NEIGHBOURS: usize = 1024;
+/// Packets parked for one unresolved neighbour. Beyond: the oldest is dropped (`neighbour_queue_full`).
+pub const PARKED_PER_NEIGHBOUR: usize = 16;
+
+// --- IP and ICMP ---------------------------------------------------------------------------------------
+
+/// Datagrams in reassembly at once. Beyond: the oldest is dropped (`fragment_limit`).
+pub const REASSEMBLIES: usize = 64;
+/// Bytes held in reassembly over all datagrams. Beyond: the oldest is dropped (`fragment_limit`).
+pub const REASSEMBLY_BYTES: usize = 1 << 20;
+/// Fragments of one datagram. Beyond: the datagram is dropped (`fragment_limit`).
+pub const FRAGMENTS_PER_DATAGRAM: usize = 128;
+/// How long a datagram may take to become whole (RFC 1122 3.3.2: between 60 and 120 s).
+pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Echo replies a second, and how many at once. Beyond: `icmp_rate_limited`.
+pub const ECHO_RATE: (u64, u64) = (10_000, 1_000);
+/// Echo replies a second that leave in fragments. RFC 6864 4.3: an identification may not come again within
+/// two minutes, and there are 65,536 of them, so at most 546. Beyond: `icmp_rate_limited`.
+pub const FRAGMENTED_RATE: (u64, u64) = (500, 50);
+/// ICMP errors a second, and how many at once. Beyond: `icmp_rate_limited`.
+pub const ICMP_ERROR_RATE: (u64, u64) = (100, 20);
+/// RSTs a second in answer to segments that belong to nothing. Beyond: `tcp_reset_limited`.
+pub const RESET_RATE: (u64, u64) = (1_000, 200);
+/// Challenge ACKs a second over all connections. Beyond: `tcp_challenge_limited`.
+pub const CHALLENGE_RATE: (u64, u64) = (1_000, 200);
+/// Packets that are answers without a connection (ARP, ICMP, RST) waiting for the link. Beyond: dropped
+/// (`reply_queue_full`).
+pub const REPLIES: usize = 512;
+
+// --- TCP -----------------------------------------------------------------------------------------------
+
+/// Half-open connections of a listener. Beyond: the SYN is dropped (`tcp_backlog_full`).
+pub const BACKLOG: usize = 4096;
+/// Connections in TIME-WAIT. Beyond: the oldest is forgotten.
+pub const TIME_WAITS: usize = 262_144;
+/// How long a connection stays in TIME-WAIT. RFC 9293 MUST-13 says 2 MSL = 4 minutes; 60 s is what Linux does.
+pub const TIME_WAIT: Duration = Duration::from_secs(60);
+/// Unsent and unacknowledged bytes of one connection. Beyond: `WriteError::Blocked`.
+pub const SEND_BUFFER: usize = 512 << 10;
+/// Received bytes of one connection that nobody has read. Beyond: the window is closed.
+pub const RECEIVE_BUFFER: usize = 512 << 10;
+/// Pieces of out-of-order data of one connection. Beyond: `tcp_reassembly_limit`; the peer sends it again.
+pub const OUT_OF_ORDER_PIECES: usize = 1024;
+
+// --- the loop ------------------------------------------------------------------------------------------
+
+/// Frames that one turn takes from its link before it looks at timers again.
+pub const FRAMES_PER_TURN: usize = 256;
+
+// --- HTTP ----------------------------------------------------------------------------------------------
+
+/// Bytes of a request head. Beyond: 431.
+pub const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of a request target. Beyond: 414.
+pub const TARGET_BYTES: usize = 8 << 10;
+/// Header fields of a request. Beyond: 431.
+pub const HEADER_FIELDS: usize = 100;
+/// Bytes of one chunk-size line with its extensions. Beyond: 400.
+pub const CHUNK_LINE_BYTES: usize = 4 << 10;
+/// Bytes of trailers. Beyond: 431.
+pub const TRAILER_BYTES: usize = 8 << 10;
+/// Bytes of a body that is collected whole. Beyond: 413.
+pub const COLLECTED_BODY: u64 = 8 << 20;
+/// Bytes of a body that nobody wants which are read and thrown away, to keep the connection. Beyond: closed.
+pub const DRAINED_BODY: u64 = 256 << 10;
+/// How long a request head may take. Beyond: 408.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a body may pause. Beyond: 408.
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes a second that a body must bring, averaged since its start (after the first 15 s). Beyond: 408.
+pub const BODY_MIN_RATE: u64 = 1024;
+/// How long a kept connection may be idle. Beyond: closed.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a reader may take nothing of what is sent to him. Beyond: aborted.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long, and how much, is read and thrown away after the last answer, so that no RST overtakes it.
+pub const LINGER: (Duration, u64) = (Duration::from_secs(5), 4 << 20);
+/// Unsent bytes of a response below which the next piece of its body is asked for.
+pub const BODY_LOW_WATER: usize = 128 << 10;
+/// Bytes that a pulled body may give at once.
+pub const BODY_PIECE: usize = 64 << 10;
+/// Largest `/bytes/{n}`.
+pub const GENERATED_BYTES: u64 = 64 << 30;
+/// How long a graceful stop waits for what is in flight.
+pub const SHUTDOWN: Duration = Duration::from_secs(10);

@@ -1,0 +1,109 @@
+//! The Internet checksum: RFC 1071, with the pseudo-header of RFC 9293 3.1.
+//!
+//! Sums are kept in 64 bits over 32-bit words and folded at the end (RFC 1071 2 C). A payload may come in
+//! several slices, of odd length too: [`Sum`] remembers on which byte of a pair it stands (RFC 1071 2 B).
+
+use std::net::Ipv4Addr;
+
+/// A checksum under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    total: u64,
+    odd: bool,
+}
+
+impl Sum {
+    /// The sum over the pseudo-header of TCP and UDP: addresses, protocol and length (header and payload).
+    pub fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, len: usize) -> Self {
+        let total = u64::from(u32::from(src))
+            + u64::from(u32::from(dst))
+            + u64::from(protocol)
+            + u64::try_from(len).expect("a length fits 64 bits");
+        Self { total, odd: false }
+    }
+
+    /// This sum with the bytes that follow.
+    #[must_use]
+    pub fn add(mut self, mut bytes: &[u8]) -> Self {
+        if self.odd && !bytes.is_empty() {
+            self.total += u64::from(bytes[0]);
+            bytes = &bytes[1..];
+            self.odd = false;
+        }
+        // At most 2^16 words of 32 bits before the accumulator could overflow: no packet is that long, and
+        // several slices together stay under a datagram's 64 KiB.
+        self.total += sum_words(bytes);
+        self.odd ^= bytes.len() % 2 == 1;
+        self
+    }
+
+    /// The checksum to put into the packet, or zero when a packet with its checksum in place is right.
+    pub fn finish(self) -> u16 {
+        let mut total = self.total;
+        while total >> 16 != 0 {
+            total = (total & 0xffff) + (total >> 16);
+        }
+        !(total as u16)
+    }
+}
+
+/// The checksum of one slice.
+pub fn checksum(bytes: &[u8]) -> u16 {
+    Sum::default().add(bytes).finish()
+}
+
+/// The sum of big-endian 16-bit words, carries not yet folded in; an odd last byte counts as its high half.
+fn sum_words(bytes: &[u8]) -> u64 {
+    let (mut a, mut b) = (0u64, 0u64);
+    let mut blocks = bytes.chunks_exact(8);
+    for block in &mut blocks {
+        a += u64::from(u32::from_be_bytes([block[0], block[1], block[2], block[3]]));
+        b += u64::from(u32::from_be_bytes([block[4], block[5], block[6], block[7]]));
+    }
+    let mut pairs = blocks.remainder().chunks_exact(2);
+    for pair in &mut pairs {
+        a += u64::from(u16::from_be_bytes([pair[0], pair[1]]));
+    }
+    if let [last] = pairs.remainder() {
+        a += u64::from(*last) << 8;
+    }
+    a + b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition, word by word.
+    fn reference(bytes: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        !(sum as u16)
+    }
+
+    #[test]
+    fn the_example_of_rfc_1071() {
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+    }
+
+    proptest! {
+        #[test]
+        fn fast_equals_reference(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert_eq!(checksum(&bytes), reference(&bytes));
+        }
+
+        #[test]
+        fn slices_sum_as_the_whole(bytes in proptest::collection::vec(any::<u8>(), 0..300),
+                                   cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..5)) {
+            let mut at: Vec<_> = cuts.iter().map(|c| c.index(bytes.len() + 1)).collect();
+            at.extend([0, bytes.len()]);
+            at.sort_unstable();
+            let sum = at.windows(2).fold(Sum::default(), |s, w| s.add(&bytes[w[0]..w[1]]));
+            prop_assert_eq!(sum.finish(), checksum(&bytes));
+        }
+    }
+}
