@@ -138,7 +138,7 @@ drops! {
     TcpBadOptions = "tcp_bad_options",
     /// Source or destination port zero.
     TcpPortZero = "tcp_port_zero",
-    /// SYN with FIN or RST, or no flag at all.
+    /// SYN with FIN or RST, no flag at all, or no SYN where only a SYN can come.
     TcpBadFlags = "tcp_bad_flags",
     /// A TCP segment to a broadcast address (RFC 9293 MUST-57).
     TcpBroadcast = "tcp_broadcast",

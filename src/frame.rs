@@ -1,4 +1,4 @@
-//! A frame on its way out: headers in place, payload as slices of shared buffers, joined only by the link.
+//! What the stack and a link tell each other: what frames look like, and a frame on its way out: headers in place, payload as slices of shared buffers, joined only by the link.
 //!
 //! ```text
 //! [ head: Ethernet + IPv4 + TCP, written here | payload: slices of what the application queued ]
@@ -14,6 +14,27 @@ use crate::wire::tcp;
 
 /// Bytes of the longest head: Ethernet, IPv4 without options, TCP with all options.
 pub const MAX_HEAD: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN + tcp::MAX_HEADER_LEN;
+
+/// What frames of a link look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// Ethernet II.
+    Ethernet {
+        /// Frames end in a frame check sequence.
+        fcs: bool,
+    },
+    /// Bare IPv4 packets: no addresses of stations, no ARP.
+    Ip,
+}
+
+/// What a link can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// What frames look like.
+    pub medium: Medium,
+    /// Bytes of the largest IP packet.
+    pub mtu: usize,
+}
 
 /// A frame to send. Reused from one to the next, so that a warm one allocates nothing.
 #[derive(Clone, Debug)]
@@ -59,6 +80,11 @@ impl Frame {
     /// The slices of the payload.
     pub fn payload(&self) -> &[Bytes] {
         &self.payload
+    }
+
+    /// The slices of the payload, to be added to.
+    pub fn payload_mut(&mut self) -> &mut Vec<Bytes> {
+        &mut self.payload
     }
 
     /// Adds a slice to the payload.

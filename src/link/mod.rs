@@ -10,28 +10,8 @@ pub mod tap;
 use std::io;
 
 use crate::frame::Frame;
+pub use crate::frame::{Medium, Properties};
 use crate::time::Instant;
-
-/// What frames of a link look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    /// Ethernet II.
-    Ethernet {
-        /// Frames end in a frame check sequence.
-        fcs: bool,
-    },
-    /// Bare IPv4 packets: no addresses of stations, no ARP.
-    Ip,
-}
-
-/// What a link can carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Properties {
-    /// What frames look like.
-    pub medium: Medium,
-    /// Bytes of the largest IP packet.
-    pub mtu: usize,
-}
 
 /// What came of a call to receive.
 #[derive(Debug)]

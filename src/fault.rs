@@ -1,0 +1,80 @@
+//! Seeded faults: switches that break one mechanism each, so that tests can show that they would notice.
+//!
+//! Without the feature `faults`, which only tests turn on, [`is`] is `false` and nothing of this is compiled in.
+
+/// One mechanism that can be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each names the mechanism that it breaks")]
+pub enum Fault {
+    FcsUnchecked,
+    Ipv4ChecksumUnchecked,
+    TcpChecksumUnchecked,
+    PaddingNotTrimmed,
+    FragmentOverlapTaken,
+    EchoNotFragmented,
+    ArpLearnsFromAll,
+    ArpNeverGivesUp,
+    ArpNotProbed,
+    NoRetransmission,
+    NoBackoff,
+    NoFastRetransmit,
+    NoPartialAck,
+    NoReassembly,
+    NoWindowCheck,
+    NoZeroWindowProbe,
+    WindowShrinks,
+    SillyWindowSender,
+    SillyWindowReceiver,
+    NoNagle,
+    NoDelayedAck,
+    AckEveryThird,
+    NoCongestionWindow,
+    ResetAnywhere,
+    SynResets,
+    NoTimeWait,
+    NoTimeWaitReopen,
+    IsnConstant,
+    NoBacklogLimit,
+    FinBeforeData,
+    NoKeepAlive,
+    NoUserTimeout,
+    NoIdleRestart,
+    RttFromResent,
+    HostUnchecked,
+    BareLfAccepted,
+    NoContinue,
+    NoHeadTimeout,
+    NoLinger,
+    BodyReadAsRequest,
+    BusyLoop,
+}
+
+#[cfg(feature = "faults")]
+mod switch {
+    use super::Fault;
+    use std::cell::Cell;
+
+    thread_local! {
+        static BROKEN: Cell<Option<Fault>> = const { Cell::new(None) };
+    }
+
+    /// Breaks one mechanism in this thread, or none.
+    pub fn set(fault: Option<Fault>) {
+        BROKEN.set(fault);
+    }
+
+    /// This mechanism is broken.
+    pub fn is(fault: Fault) -> bool {
+        BROKEN.get() == Some(fault)
+    }
+}
+
+#[cfg(feature = "faults")]
+pub use switch::{is, set};
+
+/// This mechanism is broken: never, outside tests.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub const fn is(_: Fault) -> bool {
+    false
+}

@@ -1,0 +1,353 @@
+//! The stack: frames in, frames out, connections between them.
+//!
+//! ```text
+//! handle_frame --> ingress --> icmp | segments --> Connection --> Event
+//! poll_transmit <-- egress <-- replies | dirty connections
+//! ```
+//!
+//! It has no I/O, clock or thread. Whoever drives it hands in frames and the time, asks for frames until there
+//! are none, and comes back at `poll_timeout` at the latest. Connections are found by hash, timers by a wheel:
+//! nothing here looks at all connections.
+
+mod connections;
+mod egress;
+mod event;
+mod icmp;
+mod ingress;
+mod segments;
+mod stream;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use slab::Slab;
+
+pub use connections::ConnId;
+pub use event::{Event, Trouble};
+pub use stream::Stream;
+
+use crate::arp::{Claim, Neighbours, ProbeMode};
+use crate::drops::{Drop, DropCounters};
+use crate::frame::{Frame, Medium, Properties};
+use crate::ip::limiter::Limiter;
+use crate::ip::reassembly::Reassembly;
+use crate::ip::subnet::Subnet;
+use crate::limits;
+use crate::rand::{KeyedHash, Purpose, Rng, Seed};
+use crate::tcp::handshake::HalfOpen;
+use crate::tcp::time_wait::TimeWaits;
+use crate::tcp::{self, Flow};
+use crate::time::Instant;
+use crate::wheel::Wheel;
+use crate::wire::ethernet::Mac;
+use connections::Connections;
+use egress::{Parked, Reply};
+
+/// What a stack is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the link carries.
+    pub link: Properties,
+    /// Our hardware address.
+    pub mac: Mac,
+    /// Our address and subnet.
+    pub subnet: Subnet,
+    /// Who forwards to addresses off the subnet.
+    pub gateway: Option<Ipv4Addr>,
+    /// How carefully to claim the address.
+    pub probe: ProbeMode,
+    /// Connections at once.
+    pub max_connections: usize,
+}
+
+/// How a port listens.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenConfig {
+    /// How its connections behave.
+    pub tcp: tcp::Config,
+    /// Half-open connections at once.
+    pub backlog: usize,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self { tcp: tcp::Config::default(), backlog: limits::BACKLOG }
+    }
+}
+
+/// Why a connection cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// Not an address of another host.
+    BadAddress,
+    /// The table of connections is full.
+    TooMany,
+    /// No ephemeral port is free for this peer.
+    NoPort,
+    /// The local port is in use for this peer.
+    InUse,
+}
+
+/// What happened so far, drops aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames handed in.
+    pub frames_received: u64,
+    /// Bytes of them.
+    pub bytes_received: u64,
+    /// Frames given out.
+    pub frames_sent: u64,
+    /// Bytes of them.
+    pub bytes_sent: u64,
+    /// Connections that came to us and were established.
+    pub accepted: u64,
+    /// Connections that we opened.
+    pub opened: u64,
+    /// Connections that ended other than by both sides finishing.
+    pub failed: u64,
+    /// Segments sent more than once.
+    pub resent: u64,
+    /// RSTs sent.
+    pub resets_sent: u64,
+    /// ACKs sent in answer to what RFC 5961 challenges.
+    pub challenges_sent: u64,
+    /// Echo requests answered.
+    pub echoes: u64,
+    /// ICMP errors sent.
+    pub icmp_errors_sent: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TimerKey {
+    Connection(u32),
+    HalfOpen(u32),
+}
+
+/// Where a flow's state is kept.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Connection(u32),
+    HalfOpen(u32),
+    TimeWait(u32),
+}
+
+#[derive(Debug)]
+struct Listener {
+    config: ListenConfig,
+    half_open: usize,
+}
+
+struct Limiters {
+    echo: Limiter,
+    fragmented: Limiter,
+    icmp_error: Limiter,
+    reset: Limiter,
+    challenge: Limiter,
+}
+
+/// A host on one link with one address.
+pub struct Stack {
+    config: Config,
+    /// The time that was last handed in.
+    now: Instant,
+    claim: Claim,
+    neighbours: Neighbours<Parked>,
+    reassembly: Reassembly,
+    limiters: Limiters,
+    /// The next identification of a datagram that is fragmented.
+    next_id: u16,
+    flows: HashMap<Flow, Place, KeyedHash>,
+    connections: Connections,
+    half_open: Slab<HalfOpen>,
+    time_waits: TimeWaits,
+    listeners: HashMap<u16, Listener>,
+    wheel: Wheel<TimerKey>,
+    /// Connections that may have something to send, each once.
+    dirty: VecDeque<u32>,
+    events: VecDeque<Event>,
+    replies: VecDeque<Reply>,
+    /// Frames whose neighbour has become known.
+    ready: VecDeque<Frame>,
+    isn_secret: KeyedHash,
+    jitter: Rng,
+    counters: Counters,
+    drops: DropCounters,
+}
+
+impl Stack {
+    /// A stack that begins to claim its address now.
+    pub fn new(config: Config, seed: &Seed, now: Instant) -> Self {
+        let mut secrets = seed.stream(Purpose::Secrets);
+        let mut jitter = seed.stream(Purpose::Jitter);
+        Self {
+            now,
+            claim: Claim::new(now, config.mac, config.subnet.address, config.probe, &mut jitter),
+            neighbours: Neighbours::new(secrets.key()),
+            reassembly: Reassembly::new(secrets.key()),
+            limiters: Limiters {
+                echo: Limiter::new(limits::ECHO_RATE),
+                fragmented: Limiter::new(limits::FRAGMENTED_RATE),
+                icmp_error: Limiter::new(limits::ICMP_ERROR_RATE),
+                reset: Limiter::new(limits::RESET_RATE),
+                challenge: Limiter::new(limits::CHALLENGE_RATE),
+            },
+            next_id: jitter.u32() as u16,
+            flows: HashMap::with_hasher(secrets.key()),
+            connections: Connections::default(),
+            half_open: Slab::new(),
+            time_waits: TimeWaits::default(),
+            listeners: HashMap::new(),
+            wheel: Wheel::default(),
+            dirty: VecDeque::new(),
+            events: VecDeque::new(),
+            replies: VecDeque::new(),
+            ready: VecDeque::new(),
+            isn_secret: secrets.key(),
+            jitter,
+            counters: Counters::default(),
+            drops: DropCounters::default(),
+            config,
+        }
+    }
+
+    /// Listens on a port; listening again changes how.
+    pub fn listen(&mut self, port: u16, config: ListenConfig) {
+        let half_open = self.listeners.get(&port).map_or(0, |l| l.half_open);
+        self.listeners.insert(port, Listener { config, half_open });
+    }
+
+    /// Takes no more connections on a port. Those that are half open are forgotten when they are acknowledged.
+    pub fn unlisten(&mut self, port: u16) {
+        self.listeners.remove(&port);
+    }
+
+    /// Opens a connection. [`Event::Connected`] or [`Event::Closed`] tells how it went.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect(&mut self, remote: SocketAddrV4, config: tcp::Config) -> Result<ConnId, ConnectError> {
+        // RFC 6056 3.3.1: a random start in the dynamic range, then the next that is free.
+        const FIRST: u16 = 49_152;
+        const COUNT: u16 = u16::MAX - FIRST + 1;
+        let offset = self.jitter.below(u64::from(COUNT)) as u16;
+        let port = (0..COUNT).map(|n| FIRST + (offset + n) % COUNT).find(|&local_port| {
+            let flow = Flow { remote_ip: *remote.ip(), remote_port: remote.port(), local_port };
+            !self.flows.contains_key(&flow)
+        });
+        self.connect_from(port.ok_or(ConnectError::NoPort)?, remote, config)
+    }
+
+    /// Opens a connection from a port of one's choice.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect_from(
+        &mut self,
+        local_port: u16,
+        remote: SocketAddrV4,
+        config: tcp::Config,
+    ) -> Result<ConnId, ConnectError> {
+        let flow = Flow { remote_ip: *remote.ip(), remote_port: remote.port(), local_port };
+        let subnet = self.config.subnet;
+        if crate::ip::subnet::check_host(subnet, flow.remote_ip).is_err()
+            || flow.remote_ip == subnet.address
+            || flow.remote_port == 0
+            || local_port == 0
+        {
+            return Err(ConnectError::BadAddress);
+        }
+        if self.connections.len() >= self.config.max_connections {
+            return Err(ConnectError::TooMany);
+        }
+        if self.flows.contains_key(&flow) {
+            return Err(ConnectError::InUse);
+        }
+        let iss = tcp::isn::initial_sequence(self.now, flow, &self.isn_secret);
+        let connection = tcp::Connection::connect(self.now, flow, iss, self.config.link.mtu, config);
+        let id = self.insert_connection(connection);
+        self.counters.opened += 1;
+        Ok(id)
+    }
+
+    /// A view of a connection, for its user's verbs. An id lives until it is released or aborted.
+    pub fn stream(&mut self, id: ConnId) -> Stream<'_> {
+        Stream::new(self, id)
+    }
+
+    /// What the users should know, in the order in which it happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.claim.poll_timeout(),
+            self.neighbours.poll_timeout(),
+            self.reassembly.poll_timeout(),
+            self.time_waits.poll_timeout(),
+            self.wheel.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.neighbours.handle_timeout(now);
+        while let Some((_, parked)) = self.neighbours.poll_failed() {
+            parked.into_iter().for_each(|packet| self.handle_unresolved(packet));
+        }
+        while let Some(timed_out) = self.reassembly.poll_timed_out(now) {
+            self.handle_reassembly_timeout(timed_out);
+        }
+        while let Some(flow) = self.time_waits.poll_expired(now) {
+            self.flows.remove(&flow);
+        }
+        while let Some(key) = self.wheel.poll(now) {
+            match key {
+                TimerKey::Connection(index) => {
+                    self.connections.at(index).handle_timeout(now);
+                    self.touch(index);
+                }
+                TimerKey::HalfOpen(index) => self.handle_half_open_timeout(index),
+            }
+        }
+    }
+
+    /// The address may be used: the claim to it is made.
+    pub fn is_ready(&self) -> bool {
+        self.config.link.medium == Medium::Ip || self.claim.is_held()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What went no further so far.
+    pub fn drops(&self) -> &DropCounters {
+        &self.drops
+    }
+
+    /// What it was told at its start.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Connections, half-open ones, and those in TIME-WAIT.
+    pub fn population(&self) -> (usize, usize, usize) {
+        (self.connections.len(), self.half_open.len(), self.time_waits.len())
+    }
+
+    /// Bytes of payload that all connections hold. Looks at each of them: for tests and rare reports.
+    pub fn payload_memory(&self) -> usize {
+        self.connections.iter().map(tcp::Connection::memory).sum()
+    }
+
+    fn count(&mut self, drop: Drop) {
+        self.drops.count(drop);
+    }
+}

@@ -1,0 +1,275 @@
+//! A TCP segment finds its connection: RFC 9293 3.10.7.1 (CLOSED), 3.10.7.2 (LISTEN), and the small states.
+
+use super::egress::Reply;
+use super::{Place, Stack, TimerKey};
+use crate::drops::Drop;
+use crate::tcp::handshake::{HalfOpen, Overdue, Peer};
+use crate::tcp::{Connection, Flow, Outcome, isn};
+use crate::wire::ipv4;
+use crate::wire::seq::SeqNum;
+use crate::wire::tcp::{Flags, Header, Segment};
+use crate::wire::tcp_options::Options;
+
+impl Stack {
+    pub(super) fn handle_tcp(&mut self, ip: &ipv4::Header, bytes: &[u8]) -> Result<(), Drop> {
+        let segment = Segment::parse(ip.src, ip.dst, bytes)?;
+        let payload = &bytes[segment.header_len..];
+        let Header { flags, src_port, dst_port, .. } = segment.header;
+        let syn_with_other = flags.has(Flags::SYN) && flags.has(Flags::FIN | Flags::RST);
+        if syn_with_other || !flags.has(Flags::SYN | Flags::ACK | Flags::RST | Flags::FIN) {
+            return Err(Drop::TcpBadFlags);
+        }
+        let flow = Flow { remote_ip: ip.src, remote_port: src_port, local_port: dst_port };
+        log::trace!("{flow:?} <- {:?} {:?} +{}", segment.header.flags, segment.header.seq, payload.len());
+        match self.flows.get(&flow).copied() {
+            Some(Place::Connection(index)) => self.handle_connection(index, &segment, payload),
+            Some(Place::HalfOpen(index)) => self.handle_half_open(index, &segment, payload),
+            Some(Place::TimeWait(index)) => self.handle_time_wait(index, &segment, payload),
+            None => self.handle_unknown(flow, &segment, payload, None),
+        }
+    }
+
+    fn handle_connection(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+        let now = self.now;
+        let connection = self.connections.at(index);
+        let flow = connection.flow();
+        let outcome = connection.handle_segment(now, segment, payload);
+        let result = match outcome {
+            Outcome::Taken => Ok(()),
+            Outcome::Dropped(drop) => Err(drop),
+            Outcome::Challenged(drop) => {
+                self.challenge(index);
+                Err(drop)
+            }
+            Outcome::Reset(drop, seq) => {
+                self.send_reset(flow, seq, None);
+                Err(drop)
+            }
+        };
+        self.touch(index);
+        result
+    }
+
+    /// RFC 5961 7: challenge ACKs are limited.
+    fn challenge(&mut self, index: u32) {
+        let now = self.now;
+        if self.limiters.challenge.allows(now) {
+            self.counters.challenges_sent += 1;
+            self.connections.at(index).acknowledge_now();
+        } else {
+            self.count(Drop::TcpChallengeLimited);
+        }
+    }
+
+    /// CLOSED and LISTEN. `after` is the sequence number that a new connection must begin behind.
+    fn handle_unknown(
+        &mut self,
+        flow: Flow,
+        segment: &Segment,
+        payload: &[u8],
+        after: Option<SeqNum>,
+    ) -> Result<(), Drop> {
+        let header = &segment.header;
+        if header.flags.has(Flags::RST) {
+            return Err(Drop::TcpResetUnmatched);
+        }
+        if !self.listeners.contains_key(&flow.local_port) {
+            self.refuse(flow, header, payload);
+            return Err(Drop::TcpNoListener);
+        }
+        if header.flags.has(Flags::ACK) {
+            self.refuse(flow, header, payload);
+            return Err(Drop::TcpAckUnmatched);
+        }
+        if !header.flags.has(Flags::SYN) {
+            return Err(Drop::TcpNoAck);
+        }
+        self.open_half(flow, segment, after)
+    }
+
+    /// A SYN to a listener.
+    fn open_half(&mut self, flow: Flow, segment: &Segment, after: Option<SeqNum>) -> Result<(), Drop> {
+        let is_full = self.connections.len() >= self.config.max_connections;
+        let listener = self.listeners.get_mut(&flow.local_port).expect("the caller has looked");
+        if listener.half_open >= listener.config.backlog {
+            return Err(Drop::TcpBacklogFull);
+        }
+        if is_full {
+            return Err(Drop::TcpConnectionLimit);
+        }
+        listener.half_open += 1;
+        let mut iss = isn::initial_sequence(self.now, flow, &self.isn_secret);
+        if let Some(after) = after
+            && !iss.gt(after)
+        {
+            // RFC 1122 4.2.2.13: larger than all that the previous incarnation used.
+            iss = after + (1 << 16);
+        }
+        let peer = Peer::from_syn(&segment.header, &segment.options, self.config.link.mtu);
+        let entry = self.half_open.vacant_entry();
+        let index = u32::try_from(entry.key()).expect("bounded by the backlogs");
+        let timer = self.wheel.insert(TimerKey::HalfOpen(index));
+        let half_open = entry.insert(HalfOpen::new(self.now, flow, iss, peer, timer));
+        self.wheel.set(timer, Some(self.now + half_open.retransmit_after()));
+        self.flows.insert(flow, Place::HalfOpen(index));
+        self.send_syn_ack(index);
+        Ok(())
+    }
+
+    /// SYN-RECEIVED that came from LISTEN: RFC 9293 3.10.7.4, as far as it applies before the connection is made.
+    fn handle_half_open(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+        let half_open = &self.half_open[index as usize];
+        let (flow, iss, peer) = (half_open.flow, half_open.iss, half_open.peer);
+        let Header { flags, seq, ack, .. } = segment.header;
+        if flags.has(Flags::RST) {
+            if seq != peer.irs + 1 {
+                return Err(Drop::TcpResetOutOfWindow);
+            }
+            self.remove_half_open(index);
+            return Ok(());
+        }
+        if flags.has(Flags::SYN) && !flags.has(Flags::ACK) {
+            if seq == peer.irs {
+                // Our SYN-ACK was lost.
+                self.send_syn_ack(index);
+                return Ok(());
+            }
+            // The peer has begun anew: back to LISTEN (RFC 9293 3.10.7.4, fourth).
+            self.remove_half_open(index);
+            return self.handle_unknown(flow, segment, payload, None);
+        }
+        if !flags.has(Flags::ACK) {
+            return Err(Drop::TcpNoAck);
+        }
+        if ack != iss + 1 {
+            self.send_reset(flow, ack, None);
+            return Err(Drop::TcpHandshakeBadAck);
+        }
+        if self.connections.len() >= self.config.max_connections {
+            // The peer's data is not acknowledged, so it comes again, and finds room then or does not.
+            return Err(Drop::TcpConnectionLimit);
+        }
+        self.promote(index, segment, payload)
+    }
+
+    /// The handshake is over: the entry becomes a connection, which takes the segment.
+    fn promote(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+        let half_open = self.remove_half_open(index);
+        let Some(listener) = self.listeners.get(&half_open.flow.local_port) else {
+            self.refuse(half_open.flow, &segment.header, payload);
+            return Err(Drop::TcpNoListener);
+        };
+        let config = listener.config.tcp;
+        let connection = Connection::accept(self.now, &half_open, self.config.link.mtu, config);
+        let id = self.insert_connection(connection);
+        self.counters.accepted += 1;
+        self.handle_connection(id.index() as u32, segment, payload)
+    }
+
+    pub(super) fn handle_half_open_timeout(&mut self, index: u32) {
+        let half_open = &mut self.half_open[index as usize];
+        match half_open.handle_timeout(self.now) {
+            Overdue::Resend(next) => {
+                let timer = half_open.timer;
+                self.wheel.set(timer, Some(next));
+                self.counters.resent += 1;
+                self.send_syn_ack(index);
+            }
+            Overdue::GiveUp => {
+                self.remove_half_open(index);
+            }
+        }
+    }
+
+    fn remove_half_open(&mut self, index: u32) -> HalfOpen {
+        let half_open = self.half_open.remove(index as usize);
+        self.wheel.remove(half_open.timer);
+        self.flows.remove(&half_open.flow);
+        if let Some(listener) = self.listeners.get_mut(&half_open.flow.local_port) {
+            listener.half_open = listener.half_open.saturating_sub(1);
+        }
+        half_open
+    }
+
+    fn send_syn_ack(&mut self, index: u32) {
+        let half_open = &self.half_open[index as usize];
+        let capacity = self
+            .listeners
+            .get(&half_open.flow.local_port)
+            .map_or(crate::limits::RECEIVE_BUFFER, |l| l.config.tcp.receive_buffer);
+        let (header, options) = half_open.syn_ack(self.config.link.mtu, capacity);
+        let remote_ip = half_open.flow.remote_ip;
+        self.reply(Reply::Tcp { remote_ip, header, options });
+    }
+
+    // --- TIME-WAIT -------------------------------------------------------------------------------------
+
+    pub(super) fn enter_time_wait(&mut self, flow: Flow, snd_nxt: SeqNum, rcv_nxt: SeqNum) {
+        let (index, displaced) = self.time_waits.insert(self.now, flow, snd_nxt, rcv_nxt);
+        if let Some(displaced) = displaced {
+            self.flows.remove(&displaced);
+        }
+        self.flows.insert(flow, Place::TimeWait(index));
+    }
+
+    fn handle_time_wait(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+        let entry = self.time_waits.entry(index).clone();
+        let Header { flags, seq, .. } = segment.header;
+        if flags.has(Flags::RST) {
+            // RFC 1337 3: it would let an old duplicate end the wait.
+            return Err(Drop::TcpTimeWait);
+        }
+        if flags.has(Flags::SYN) && !flags.has(Flags::ACK) && seq.gt(entry.rcv_nxt) {
+            // RFC 1122 4.2.2.13: a new connection in place of the old one.
+            self.time_waits.remove(index);
+            self.flows.remove(&entry.flow);
+            return self.handle_unknown(entry.flow, segment, payload, Some(entry.snd_nxt));
+        }
+        if flags.has(Flags::FIN) {
+            self.time_waits.restart(self.now, index);
+        }
+        let header = Header {
+            src_port: entry.flow.local_port,
+            dst_port: entry.flow.remote_port,
+            seq: entry.snd_nxt,
+            ack: entry.rcv_nxt,
+            flags: Flags::ACK,
+            window: 0,
+            urgent: 0,
+        };
+        let now = self.now;
+        if self.limiters.challenge.allows(now) {
+            self.reply(Reply::Tcp { remote_ip: entry.flow.remote_ip, header, options: Options::default() });
+        }
+        Err(Drop::TcpTimeWait)
+    }
+
+    // --- resets ----------------------------------------------------------------------------------------
+
+    /// RFC 9293 3.10.7.1: a segment that belongs to nothing. Its own numbers make the RST acceptable.
+    fn refuse(&mut self, flow: Flow, header: &Header, payload: &[u8]) {
+        if header.flags.has(Flags::ACK) {
+            return self.send_reset(flow, header.ack, None);
+        }
+        let controls = u32::from(header.flags.has(Flags::SYN)) + u32::from(header.flags.has(Flags::FIN));
+        self.send_reset(flow, SeqNum(0), Some(header.seq + payload.len() as u32 + controls));
+    }
+
+    pub(super) fn send_reset(&mut self, flow: Flow, seq: SeqNum, ack: Option<SeqNum>) {
+        let now = self.now;
+        if !self.limiters.reset.allows(now) {
+            return self.count(Drop::TcpResetLimited);
+        }
+        self.counters.resets_sent += 1;
+        let header = Header {
+            src_port: flow.local_port,
+            dst_port: flow.remote_port,
+            seq,
+            ack: ack.unwrap_or_default(),
+            flags: if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST },
+            window: 0,
+            urgent: 0,
+        };
+        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options: Options::default() });
+    }
+}

@@ -1,0 +1,297 @@
+//! A segment arrives: RFC 9293 3.10.7.3 and 3.10.7.4, in their order, with RFC 5961 where it differs.
+//!
+//! The state CLOSED is the stack's (no connection, so a RST), LISTEN and TIME-WAIT have entries of their own.
+
+use super::connection::Connection;
+use super::error::Cause;
+use super::handshake::Peer;
+use super::receiver::Received;
+use super::recovery::{Duplicate, Progress};
+use super::state::{State, Step};
+use super::timers::Timer;
+use crate::drops::Drop;
+use crate::time::Instant;
+use crate::wire::seq::SeqNum;
+use crate::wire::tcp::{Flags, Header, Segment};
+
+/// What came of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was taken, in part at least.
+    Taken,
+    /// It was not; an ACK is owed where the RFC wants one.
+    Dropped(Drop),
+    /// It was not, and an ACK should say what we expect, as far as the rate limit of such ACKs goes.
+    Challenged(Drop),
+    /// It was not, and a RST with this sequence number is the answer.
+    Reset(Drop, SeqNum),
+}
+
+/// A step of the processing either goes on or ends it.
+type Checked = Result<(), Outcome>;
+
+impl Connection {
+    /// Takes a segment with its payload.
+    pub fn handle_segment(&mut self, now: Instant, segment: &Segment, payload: &[u8]) -> Outcome {
+        let result = match self.state {
+            State::Closed | State::Listen | State::TimeWait => self.handle_in_time_wait(&segment.header),
+            State::SynSent => self.handle_in_syn_sent(now, segment, payload),
+            _ => self.handle_synchronized(now, segment.header, payload),
+        };
+        result.err().unwrap_or(Outcome::Taken)
+    }
+
+    /// The last moments of a connection that the user has not let go yet.
+    fn handle_in_time_wait(&mut self, header: &Header) -> Checked {
+        if header.flags.has(Flags::FIN) {
+            self.rcv.acknowledge_now();
+        }
+        Err(Outcome::Dropped(Drop::TcpTimeWait))
+    }
+
+    /// RFC 9293 3.10.7.3.
+    fn handle_in_syn_sent(&mut self, now: Instant, segment: &Segment, payload: &[u8]) -> Checked {
+        let Header { flags, seq, ack, .. } = segment.header;
+        let acks_syn = flags.has(Flags::ACK) && self.snd.una.lt(ack) && ack.le(self.snd.nxt);
+        if flags.has(Flags::ACK) && !acks_syn {
+            let drop = Drop::TcpHandshakeBadAck;
+            return Err(if flags.has(Flags::RST) { Outcome::Dropped(drop) } else { Outcome::Reset(drop, ack) });
+        }
+        if flags.has(Flags::RST) {
+            if !acks_syn {
+                return Err(Outcome::Dropped(Drop::TcpResetOutOfWindow));
+            }
+            self.close(Cause::Refused);
+            return Ok(());
+        }
+        if !flags.has(Flags::SYN) {
+            return Err(Outcome::Dropped(Drop::TcpBadFlags));
+        }
+        self.apply(&Peer::from_syn(&segment.header, &segment.options, self.mtu));
+        self.snd.set_window(&segment.header, u32::from(segment.header.window));
+        if !acks_syn {
+            // Simultaneous open: RFC 9293 3.5, figure 7.
+            self.step(Step::Syn);
+            self.due.syn = true;
+            return Ok(());
+        }
+        self.step(Step::SynAck);
+        self.handle_syn_acked(now, ack);
+        self.rcv.acknowledge_now();
+        let header = Header { seq: seq + 1, ..segment.header };
+        self.handle_payload_and_fin(now, &header, payload)
+    }
+
+    /// RFC 9293 3.10.7.4.
+    fn handle_synchronized(&mut self, now: Instant, mut header: Header, payload: &[u8]) -> Checked {
+        if self.state == State::SynReceived && header.flags.has(Flags::SYN) && header.seq + 1 == self.rcv.nxt {
+            // The SYN once more, with the ACK of ours: both sides opened at once.
+            header.seq += 1;
+            header.flags.0 &= !Flags::SYN.0;
+        }
+        self.check_sequence(&header, payload)?;
+        self.check_reset(&header)?;
+        if !header.flags.has(Flags::ACK) {
+            return Err(Outcome::Dropped(Drop::TcpNoAck));
+        }
+        self.handle_heard(now);
+        if self.state == State::SynReceived {
+            self.handle_ack_of_syn(now, &header)?;
+        }
+        self.handle_ack(now, &header, payload)?;
+        if header.flags.has(Flags::URG) && self.state.can_receive() {
+            // RFC 6093 4: the pointer names the byte after the urgent data.
+            self.signals.urgent |= self.rcv.handle_urgent(header.seq + u32::from(header.urgent));
+        }
+        self.handle_payload_and_fin(now, &header, payload)
+    }
+
+    /// First: the sequence number. A RST is judged next whatever this says; a SYN is challenged wherever it
+    /// stands (RFC 5961 4.2).
+    fn check_sequence(&mut self, header: &Header, payload: &[u8]) -> Checked {
+        let is_reset = header.flags.has(Flags::RST);
+        if header.flags.has(Flags::SYN) && !is_reset {
+            return Err(Outcome::Challenged(Drop::TcpSynChallenged));
+        }
+        let len = payload.len() as u32 + u32::from(header.flags.has(Flags::FIN));
+        if self.rcv.is_acceptable(header.seq, len) {
+            return Ok(());
+        }
+        if is_reset {
+            return Err(Outcome::Dropped(Drop::TcpResetOutOfWindow));
+        }
+        if self.rcv.window() == 0 && header.seq == self.rcv.nxt {
+            // RFC 9293 3.10.7.4: with a closed window ACKs are taken all the same (MUST-66); the payload is not.
+            return Ok(());
+        }
+        if len == 0 {
+            // Two stacks that answer each other's empty segments would never stop.
+            return Err(Outcome::Challenged(Drop::TcpOutOfWindow));
+        }
+        self.rcv.acknowledge_now();
+        Err(Outcome::Dropped(Drop::TcpOutOfWindow))
+    }
+
+    /// Second: RST. RFC 5961 3.2: only one that stands exactly at the left edge is believed.
+    fn check_reset(&mut self, header: &Header) -> Checked {
+        if !header.flags.has(Flags::RST) {
+            return Ok(());
+        }
+        if header.seq != self.rcv.nxt {
+            return Err(Outcome::Challenged(Drop::TcpResetChallenged));
+        }
+        match self.state {
+            State::SynReceived if self.is_active => self.close(Cause::Refused),
+            State::Closing | State::LastAck => self.close(Cause::Finished),
+            _ => self.close(Cause::Reset),
+        }
+        Err(Outcome::Taken)
+    }
+
+    /// Fifth, in SYN-RECEIVED.
+    fn handle_ack_of_syn(&mut self, now: Instant, header: &Header) -> Checked {
+        if !(self.snd.una.lt(header.ack) && header.ack.le(self.snd.nxt)) {
+            return Err(Outcome::Reset(Drop::TcpHandshakeBadAck, header.ack));
+        }
+        self.step(Step::SynAcked);
+        self.snd.set_window(header, u32::from(header.window) << self.snd.shift);
+        self.handle_syn_acked(now, header.ack);
+        Ok(())
+    }
+
+    fn handle_syn_acked(&mut self, now: Instant, ack: SeqNum) {
+        self.due.syn = false;
+        self.rtt.handle_ack(now, ack);
+        self.rtt.handle_established(self.syn_was_resent);
+        self.snd.handle_ack(ack, true);
+        self.timers.stop(Timer::Retransmit);
+        self.handle_progress();
+        self.handle_heard(now);
+        self.signals.connected = true;
+    }
+
+    /// Fifth, in the other states.
+    fn handle_ack(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Checked {
+        let ack = header.ack;
+        if ack.gt(self.snd.nxt) {
+            self.rcv.acknowledge_now();
+            return Err(Outcome::Dropped(Drop::TcpAckUnsent));
+        }
+        // RFC 5961 5.2.
+        if ack.lt(self.snd.una - self.snd.max_wnd) {
+            return Err(Outcome::Challenged(Drop::TcpAckTooOld));
+        }
+        let was_closed = self.snd.wnd == 0;
+        let window_changed = ack.ge(self.snd.una) && self.snd.handle_window(header);
+        if ack.gt(self.snd.una) {
+            self.handle_new_ack(now, ack);
+        } else if self.is_duplicate_ack(header, payload, window_changed) {
+            self.handle_duplicate_ack();
+        }
+        if was_closed && self.snd.wnd > 0 {
+            self.handle_window_opened();
+        }
+        if self.snd.is_fin_acked() {
+            self.handle_fin_acked(now);
+        }
+        Ok(())
+    }
+
+    fn handle_new_ack(&mut self, now: Instant, ack: SeqNum) {
+        let acked = ack - self.snd.una;
+        self.rtt.handle_ack(now, ack);
+        self.snd.handle_ack(ack, false);
+        let flight = self.snd.flight();
+        match self.recovery.handle_ack(self.snd.una) {
+            Progress::Partial => self.congestion.handle_partial_ack(acked),
+            Progress::Recovered => self.congestion.handle_recovered(flight),
+            Progress::Normal | Progress::Resending => {
+                // RFC 5681 3.1 grows the window for what fills it; one that nobody fills is not tested.
+                if std::mem::take(&mut self.is_cwnd_limited) {
+                    self.congestion.handle_ack(acked);
+                }
+            }
+        }
+        // RFC 6298 5.2 and 5.3.
+        self.timers.stop(Timer::Retransmit);
+        if flight > 0 {
+            self.timers.set(Timer::Retransmit, now + self.rtt.rto());
+        }
+        self.handle_progress();
+    }
+
+    /// RFC 5681 2.
+    fn is_duplicate_ack(&self, header: &Header, payload: &[u8], window_changed: bool) -> bool {
+        header.ack == self.snd.una
+            && self.snd.flight() > 0
+            && payload.is_empty()
+            && !header.flags.has(Flags::FIN)
+            && !window_changed
+    }
+
+    fn handle_duplicate_ack(&mut self) {
+        match self.recovery.handle_duplicate(self.snd.una, self.snd.nxt) {
+            Duplicate::Retransmit => self.congestion.handle_fast_retransmit(self.snd.flight()),
+            Duplicate::Inflate => self.congestion.handle_duplicate_ack(),
+            Duplicate::Early | Duplicate::Ignore => {}
+        }
+    }
+
+    /// A closed window opened: what was in flight when it closed was perhaps not taken, and is sent again now.
+    fn handle_window_opened(&mut self) {
+        self.timers.stop(Timer::Persist);
+        if self.snd.flight() > 0 {
+            self.recovery.handle_timeout(self.snd.una, self.snd.nxt);
+        }
+    }
+
+    fn handle_fin_acked(&mut self, now: Instant) {
+        let before = self.state;
+        self.step(Step::FinAcked);
+        if self.state == before {
+            return;
+        }
+        match self.state {
+            State::FinWait2 => self.handle_fin_wait_2(now),
+            State::Closed | State::TimeWait => self.finish(Cause::Finished),
+            _ => {}
+        }
+    }
+
+    /// Seventh and eighth: the payload, and the FIN.
+    fn handle_payload_and_fin(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Checked {
+        let mut result = Ok(());
+        if !payload.is_empty() {
+            if !self.state.can_receive() {
+                // After the peer's FIN: it cannot have more.
+                self.rcv.acknowledge_now();
+                return Err(Outcome::Dropped(Drop::TcpOutOfWindow));
+            }
+            if self.is_released {
+                // RFC 9293 3.6.1 (SHLD-3): nobody is there to read it.
+                self.close(Cause::Aborted);
+                return Err(Outcome::Reset(Drop::TcpDataAfterClose, self.snd.nxt));
+            }
+            match self.rcv.handle_payload(header.seq, payload) {
+                Received::InOrder => self.signals.readable = true,
+                Received::OutOfOrder => {}
+                Received::NoRoom if self.rcv.window() == 0 => result = Err(Outcome::Dropped(Drop::TcpOutOfWindow)),
+                Received::NoRoom => result = Err(Outcome::Dropped(Drop::TcpReassemblyLimit)),
+            }
+        }
+        let fin_at = header.seq + payload.len() as u32;
+        let has_fin = header.flags.has(Flags::FIN) && fin_at.is_within(self.rcv.nxt, self.rcv.window().max(1));
+        if (has_fin && self.rcv.handle_fin(fin_at)) || self.rcv.take_fin() {
+            self.handle_fin(now);
+        }
+        result
+    }
+
+    fn handle_fin(&mut self, _now: Instant) {
+        self.signals.readable = true;
+        self.step(Step::Fin);
+        if self.state == State::TimeWait {
+            self.finish(Cause::Finished);
+        }
+    }
+}

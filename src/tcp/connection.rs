@@ -1,0 +1,544 @@
+//! A connection: the transmission control block of RFC 9293 3.3.1, and the verbs of its user (3.9.1).
+//!
+//! Segments come in through `handle_segment` ([`arrival`](super::arrival)) and leave through `poll_segment`
+//! ([`transmit`](super::transmit)). Time passes through `handle_timeout`. What the user should know is a set of
+//! [`Signals`] that whoever owns the connection takes and passes on.
+
+use bytes::Bytes;
+
+use super::congestion::Congestion;
+use super::error::{Cause, ReadError, WriteError};
+use super::flow::Flow;
+use super::handshake::{self, HalfOpen, Peer};
+use super::receiver::Receiver;
+use super::recovery::Recovery;
+use super::rtt::Rtt;
+use super::sender::Sender;
+use super::state::{State, Step};
+use super::timers::{Timer, Timers};
+use crate::limits;
+use crate::time::{Duration, Instant};
+use crate::wire::seq::SeqNum;
+use crate::wire::tcp::Header;
+
+/// How a connection behaves. The default is what RFC 9293 wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Hold small segments back while others are in flight (RFC 9293 3.7.4).
+    pub nagle: bool,
+    /// The longest delay of an ACK (RFC 9293 3.8.6.3 allows up to 500 ms).
+    pub ack_delay: Duration,
+    /// After how long an idle time to ask whether the peer is there. Off by default (RFC 9293 MUST-25).
+    pub keep_alive: Option<Duration>,
+    /// How long data may stay unacknowledged: R2 of RFC 9293 3.8.3, at least 100 s there (SHLD-11).
+    pub user_timeout: Duration,
+    /// Bytes that may be queued.
+    pub send_buffer: usize,
+    /// Bytes that may wait unread: what the window offers.
+    pub receive_buffer: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            nagle: true,
+            ack_delay: Duration::from_millis(40),
+            keep_alive: None,
+            user_timeout: Duration::from_secs(120),
+            send_buffer: limits::SEND_BUFFER,
+            receive_buffer: limits::RECEIVE_BUFFER,
+        }
+    }
+}
+
+/// RFC 9293 3.8.3 (MUST-23): how long a SYN is tried.
+const SYN_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long to wait for a FIN when the user is gone; Linux waits as long.
+const FIN_WAIT_2: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(75);
+const KEEP_ALIVE_PROBES: u8 = 9;
+/// Longest time between two probes of a closed window.
+const MAX_PERSIST: Duration = Duration::from_secs(60);
+
+/// What the user should know. Each is told once, until it happens again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// The handshake is over.
+    pub connected: bool,
+    /// There is something to read, or the end.
+    pub readable: bool,
+    /// There is as much room as was asked for.
+    pub writable: bool,
+    /// The peer has urgent data.
+    pub urgent: bool,
+    /// The user's alarm.
+    pub alarm: bool,
+    /// The network reports trouble that may pass (RFC 9293 MUST-56).
+    pub trouble: bool,
+    /// The connection is at its end.
+    pub closed: bool,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) flow: Flow,
+    pub(super) state: State,
+    pub(super) snd: Sender,
+    pub(super) rcv: Receiver,
+    pub(super) rtt: Rtt,
+    pub(super) congestion: Congestion,
+    pub(super) recovery: Recovery,
+    pub(super) timers: Timers,
+    pub(super) config: Config,
+    pub(super) signals: Signals,
+    pub(super) due: Due,
+    cause: Option<Cause>,
+    /// The user is gone: nothing is read any more.
+    pub(super) is_released: bool,
+    /// The connection began with our SYN.
+    pub(super) is_active: bool,
+    pub(super) syn_was_resent: bool,
+    /// The window held data back when the last segment was looked for.
+    pub(super) is_cwnd_limited: bool,
+    /// Since when something has waited for an ACK that does not come.
+    stalled_since: Option<Instant>,
+    persist_backoff: u32,
+    keep_alive_probes: u8,
+    pub(super) last_received: Instant,
+    pub(super) last_sent: Instant,
+    /// Tell the user when no more than so many bytes are queued.
+    notify_below: Option<usize>,
+    pub(super) mtu: usize,
+}
+
+/// What must leave although it is neither data nor an ACK.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    /// Our SYN, or SYN and ACK.
+    pub(super) syn: bool,
+    /// A segment that makes the peer tell its window, or that it lives.
+    pub(super) probe: bool,
+    /// New data although the window is small: the override of RFC 9293 3.8.6.2.1.
+    pub(super) small: bool,
+}
+
+impl Connection {
+    /// A connection that we open: RFC 9293 3.10.1, active.
+    pub fn connect(now: Instant, flow: Flow, iss: SeqNum, mtu: usize, config: Config) -> Self {
+        let mut connection = Self::new(now, flow, iss, mtu, config);
+        connection.step(Step::ActiveOpen);
+        connection.is_active = true;
+        connection.due.syn = true;
+        connection
+    }
+
+    /// A connection whose half-open entry is being acknowledged: the segment that does so comes next.
+    pub fn accept(now: Instant, half_open: &HalfOpen, mtu: usize, config: Config) -> Self {
+        let mut connection = Self::new(now, half_open.flow, half_open.iss, mtu, config);
+        connection.step(Step::PassiveOpen);
+        connection.step(Step::Syn);
+        connection.snd.nxt = half_open.iss + 1;
+        connection.syn_was_resent = half_open.was_resent();
+        connection.apply(&half_open.peer);
+        if !connection.syn_was_resent {
+            connection.rtt.handle_sent(half_open.began, half_open.iss + 1);
+        }
+        connection
+    }
+
+    fn new(now: Instant, flow: Flow, iss: SeqNum, mtu: usize, config: Config) -> Self {
+        let mss = handshake::local_mss(mtu);
+        Self {
+            flow,
+            state: State::Closed,
+            snd: Sender::new(iss, mss),
+            rcv: Receiver::new(config.receive_buffer),
+            rtt: Rtt::default(),
+            congestion: Congestion::new(u32::from(mss)),
+            recovery: Recovery::new(iss),
+            timers: Timers::default(),
+            config,
+            signals: Signals::default(),
+            due: Due::default(),
+            cause: None,
+            is_released: false,
+            is_active: false,
+            syn_was_resent: false,
+            is_cwnd_limited: false,
+            stalled_since: None,
+            persist_backoff: 0,
+            keep_alive_probes: 0,
+            last_received: now,
+            last_sent: now,
+            notify_below: None,
+            mtu,
+        }
+    }
+
+    /// What the peer's SYN said becomes what we do.
+    pub(super) fn apply(&mut self, peer: &Peer) {
+        let capacity = self.config.receive_buffer;
+        self.rcv.start(peer.irs, handshake::unscaled_window(capacity));
+        self.snd.mss = peer.mss;
+        self.congestion = Congestion::new(u32::from(peer.mss));
+        if let Some(shift) = peer.window_scale {
+            self.snd.shift = shift;
+            self.rcv.shift = handshake::window_scale_for(capacity);
+        }
+        (self.snd.wnd, self.snd.max_wnd) = (u32::from(peer.window), u32::from(peer.window));
+    }
+
+    // --- what it is ------------------------------------------------------------------------------------
+
+    /// Which connection this is.
+    pub fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// The state of RFC 9293.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// It began with our SYN.
+    pub fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// Why it ended, once it has.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// What the peer expects next, and what we do: all that TIME-WAIT needs.
+    pub fn final_numbers(&self) -> (SeqNum, SeqNum) {
+        (self.snd.nxt, self.rcv.nxt)
+    }
+
+    /// Bytes of payload held for either direction.
+    pub fn memory(&self) -> usize {
+        self.snd.buffer.len() + self.rcv.memory()
+    }
+
+    // --- the user's verbs ------------------------------------------------------------------------------
+
+    /// Takes the next chunk that arrived.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(&mut self) -> Result<Bytes, ReadError> {
+        if let Some(chunk) = self.rcv.read() {
+            return Ok(chunk);
+        }
+        match self.cause {
+            _ if self.rcv.is_finished() => Err(ReadError::Finished),
+            Some(cause) => Err(ReadError::Closed(cause)),
+            None => Err(ReadError::Blocked),
+        }
+    }
+
+    /// Queues data; takes as much as there is room for, and says how much that was.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write(&mut self, mut data: Bytes) -> Result<usize, WriteError> {
+        if let Some(cause) = self.cause {
+            return Err(WriteError::Closed(cause));
+        }
+        if !self.state.can_send() {
+            return Err(WriteError::Shutdown);
+        }
+        let room = self.room();
+        if room == 0 && !data.is_empty() {
+            self.notify_below(self.config.send_buffer / 2);
+            return Err(WriteError::Blocked);
+        }
+        data.truncate(room);
+        let taken = data.len();
+        self.snd.buffer.push(data);
+        Ok(taken)
+    }
+
+    /// Marks all that is queued as urgent (RFC 6093; new protocols should not).
+    pub fn mark_urgent(&mut self) {
+        self.snd.mark_urgent();
+    }
+
+    /// Unread bytes up to the end of the peer's urgent data.
+    pub fn urgent(&self) -> Option<usize> {
+        self.rcv.urgent()
+    }
+
+    /// Bytes that [`write`](Self::write) would take.
+    pub fn room(&self) -> usize {
+        self.config.send_buffer.saturating_sub(self.snd.buffer.len())
+    }
+
+    /// Bytes queued and not yet acknowledged.
+    pub fn queued(&self) -> usize {
+        self.snd.buffer.len()
+    }
+
+    /// Bytes queued and not yet sent.
+    pub fn unsent(&self) -> usize {
+        self.snd.unsent()
+    }
+
+    /// Asks to be told when no more than `bytes` are queued; at once, if it is so already.
+    pub fn notify_below(&mut self, bytes: usize) {
+        self.notify_below = Some(bytes);
+        self.check_room();
+    }
+
+    /// No more will be written: a FIN follows what is queued (RFC 9293 3.10.4).
+    pub fn shutdown(&mut self) {
+        if self.state == State::SynSent {
+            self.close(Cause::Aborted);
+        } else if self.state.can_send() {
+            self.snd.close();
+            self.step(Step::Close);
+        }
+    }
+
+    /// The user is gone: nothing more is read, and what is queued is still sent. True when unread data is lost
+    /// that way, or the peer's FIN was not seen with data still coming; then the peer must be reset (RFC 2525
+    /// 2.17).
+    pub fn release(&mut self, now: Instant) -> bool {
+        self.is_released = true;
+        self.timers.stop(Timer::Alarm);
+        let loses_data = self.rcv.unread() > 0;
+        self.rcv.discard();
+        if self.state == State::FinWait2 {
+            self.timers.set_if_idle(Timer::FinWait2, now + FIN_WAIT_2);
+        }
+        loses_data && self.cause.is_none() && self.state != State::TimeWait
+    }
+
+    /// Switches Nagle's algorithm on or off (RFC 9293 MUST-17).
+    pub fn set_nagle(&mut self, on: bool) {
+        self.config.nagle = on;
+    }
+
+    /// Switches keep-alive on, after so long an idle time, or off (RFC 9293 MUST-24).
+    pub fn set_keep_alive(&mut self, now: Instant, after: Option<Duration>) {
+        self.config.keep_alive = after;
+        match after {
+            Some(after) => self.timers.set(Timer::KeepAlive, now + after),
+            None => self.timers.stop(Timer::KeepAlive),
+        }
+    }
+
+    /// Sets how long data may stay unacknowledged.
+    pub fn set_user_timeout(&mut self, timeout: Duration) {
+        self.config.user_timeout = timeout;
+    }
+
+    /// Sets or stops the user's own timer.
+    pub fn set_alarm(&mut self, at: Option<Instant>) {
+        match at {
+            Some(at) => self.timers.set(Timer::Alarm, at),
+            None => self.timers.stop(Timer::Alarm),
+        }
+    }
+
+    // --- the owner's verbs -----------------------------------------------------------------------------
+
+    /// Takes what the user should know.
+    pub fn take_signals(&mut self) -> Signals {
+        std::mem::take(&mut self.signals)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due. Segments that follow from it come from `poll_segment`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Retransmit => self.handle_retransmission_timeout(now),
+                Timer::Persist => self.handle_persist_timeout(now),
+                Timer::DelayedAck => self.rcv.acknowledge_now(),
+                Timer::KeepAlive => self.handle_keep_alive_timeout(now),
+                Timer::FinWait2 => self.close(Cause::Finished),
+                Timer::Alarm => self.signals.alarm = true,
+            }
+        }
+    }
+
+    /// An ICMP error, or a neighbour that does not answer, about a segment that began at `seq`. Believed only
+    /// for what is in flight (RFC 5927 4.1); it ends a connection only before it is established (RFC 9293
+    /// 3.9.2.2, RFC 5927 5.2). False when it was about nothing that we sent.
+    pub fn handle_unreachable(&mut self, seq: SeqNum, is_hard: bool) -> bool {
+        if !seq.is_within(self.snd.una, self.snd.flight().max(1)) {
+            return false;
+        }
+        if self.state == State::SynSent && is_hard {
+            self.close(Cause::Unreachable);
+        } else {
+            self.signals.trouble = true;
+        }
+        true
+    }
+
+    /// Owes an ACK with the next frame: the answer to a challenge.
+    pub fn acknowledge_now(&mut self) {
+        self.rcv.acknowledge_now();
+    }
+
+    /// Ends the connection at once. Whether the peer hears of it is the caller's business.
+    pub fn close(&mut self, cause: Cause) {
+        if self.cause.is_some() {
+            return;
+        }
+        let step = match self.state {
+            State::Listen | State::Closed => None,
+            State::SynSent => Some(Step::Close),
+            _ => Some(Step::Reset),
+        };
+        if let Some(step) = step {
+            self.step(step);
+        }
+        self.finish(cause);
+    }
+
+    // --- shared by arrival and transmit ----------------------------------------------------------------
+
+    /// Asks the table for the next state.
+    pub(super) fn step(&mut self, step: Step) {
+        if let Some(next) = self.state.next(step) {
+            log::trace!("{:?} {:?} --{step:?}--> {next:?}", self.flow, self.state);
+            self.state = next;
+        }
+    }
+
+    /// The connection has reached its end, or TIME-WAIT.
+    pub(super) fn finish(&mut self, cause: Cause) {
+        self.cause = Some(cause);
+        self.timers.stop_protocol();
+        let unread_survives = cause == Cause::Finished;
+        if !unread_survives {
+            self.rcv.discard();
+        }
+        self.snd.buffer = super::send_buffer::SendBuffer::default();
+        self.signals.closed = true;
+    }
+
+    /// Something new was acknowledged: what waited for it has an answer.
+    pub(super) fn handle_progress(&mut self) {
+        self.stalled_since = None;
+        self.persist_backoff = 0;
+        self.check_room();
+    }
+
+    /// The peer is heard: it lives, whatever it says.
+    pub(super) fn handle_heard(&mut self, now: Instant) {
+        self.last_received = now;
+        self.keep_alive_probes = 0;
+        if let Some(after) = self.config.keep_alive
+            && self.state.is_synchronized()
+        {
+            self.timers.set(Timer::KeepAlive, now + after);
+        }
+        if self.timers.is_running(Timer::Persist) {
+            // RFC 9293 3.8.6.1 (MUST-37): a closed window may stay so while its probes are answered.
+            self.stalled_since = None;
+        }
+    }
+
+    /// Entered FIN-WAIT-2: without a user, the wait has an end.
+    pub(super) fn handle_fin_wait_2(&mut self, now: Instant) {
+        if self.is_released {
+            self.timers.set(Timer::FinWait2, now + FIN_WAIT_2);
+        }
+    }
+
+    /// Which of the two timers guards what is outstanding: retransmission while the window is open, probes
+    /// while it is closed.
+    pub(super) fn arm_send_timers(&mut self, now: Instant, is_blocked_by_window: bool) {
+        let is_closed = self.snd.wnd == 0 && self.state.is_synchronized();
+        if self.snd.flight() > 0 && !is_closed {
+            self.timers.set_if_idle(Timer::Retransmit, now + self.rtt.rto());
+            self.timers.stop(Timer::Persist);
+        } else {
+            self.timers.stop(Timer::Retransmit);
+            if is_blocked_by_window || (is_closed && self.snd.has_outstanding()) {
+                self.timers.set_if_idle(Timer::Persist, now + self.persist_interval());
+            } else {
+                self.timers.stop(Timer::Persist);
+            }
+        }
+    }
+
+    fn persist_interval(&self) -> Duration {
+        (self.rtt.rto() * (1 << self.persist_backoff.min(16))).min(MAX_PERSIST)
+    }
+
+    fn check_room(&mut self) {
+        if self.notify_below.is_some_and(|below| self.snd.buffer.len() <= below) {
+            self.notify_below = None;
+            self.signals.writable = true;
+        }
+    }
+
+    /// RFC 9293 3.8.3: nothing is heard for R2.
+    fn has_given_up(&mut self, now: Instant, patience: Duration) -> bool {
+        let since = *self.stalled_since.get_or_insert(self.last_sent);
+        now.since(since) >= patience
+    }
+
+    fn handle_retransmission_timeout(&mut self, now: Instant) {
+        let is_synchronized = self.state.is_synchronized();
+        let patience = if is_synchronized { self.config.user_timeout } else { SYN_TIMEOUT };
+        if self.has_given_up(now, patience) {
+            log::debug!("{:?} gives up after {patience}", self.flow);
+            return self.close(Cause::TimedOut);
+        }
+        // RFC 6298 5.4 to 5.6.
+        let is_first = !self.rtt.is_backed_off();
+        self.rtt.handle_timeout();
+        if !is_synchronized {
+            self.due.syn = true;
+            self.syn_was_resent = true;
+            return;
+        }
+        let flight = self.snd.flight();
+        self.recovery.handle_timeout(self.snd.una, self.snd.nxt);
+        self.congestion.handle_timeout(flight, is_first);
+    }
+
+    fn handle_persist_timeout(&mut self, now: Instant) {
+        if self.has_given_up(now, self.config.user_timeout) {
+            return self.close(Cause::TimedOut);
+        }
+        self.persist_backoff += 1;
+        if self.snd.forced_segment().is_some() {
+            self.due.small = true;
+        } else {
+            self.due.probe = true;
+        }
+    }
+
+    fn handle_keep_alive_timeout(&mut self, now: Instant) {
+        let Some(after) = self.config.keep_alive else { return };
+        let idle = now.since(self.last_received);
+        if idle < after {
+            return self.timers.set(Timer::KeepAlive, self.last_received + after);
+        }
+        if self.keep_alive_probes == KEEP_ALIVE_PROBES {
+            return self.close(Cause::TimedOut);
+        }
+        self.keep_alive_probes += 1;
+        self.due.probe = true;
+        self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL.min(after));
+    }
+
+    /// The window field and acknowledgment of a segment that leaves now.
+    pub(super) fn stamp(&mut self, header: &mut Header) {
+        header.ack = self.rcv.nxt;
+        header.window = self.rcv.handle_ack_sent();
+        self.timers.stop(Timer::DelayedAck);
+    }
+}

@@ -1,0 +1,160 @@
+//! Opening a connection: what the SYNs agree on, and half-open connections.
+//!
+//! A connection in SYN-RECEIVED that came from LISTEN is an entry of some 50 bytes without buffers; it becomes a
+//! [`Connection`](super::connection::Connection) when its SYN is acknowledged. Deviation: it is given up after
+//! five SYN-ACKs sent again (63 s), as in Linux, where RFC 1122 4.2.3.5 asks for three minutes.
+
+use super::flow::Flow;
+use super::rtt::Rtt;
+use crate::time::{Duration, Instant};
+use crate::wheel::TimerId;
+use crate::wire::seq::SeqNum;
+use crate::wire::tcp::{Flags, Header};
+use crate::wire::tcp_options::Options;
+
+/// RFC 9293 3.7.1 (MUST-15): what a peer takes that does not say.
+const DEFAULT_MSS: u16 = 536;
+/// A peer that asks for less gets this: smaller segments are an attack on our processor.
+const MIN_MSS: u16 = 64;
+/// RFC 7323 2.3.
+const MAX_WINDOW_SCALE: u8 = 14;
+const MAX_SYN_ACKS: u8 = 6;
+
+/// What the peer's SYN said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its initial sequence number.
+    pub irs: SeqNum,
+    /// Bytes of payload that our segments may have.
+    pub mss: u16,
+    /// The shift of its windows; `None` when it does not scale, and then neither do we.
+    pub window_scale: Option<u8>,
+    /// The window of its SYN, which is never scaled.
+    pub window: u16,
+}
+
+impl Peer {
+    /// Reads a SYN, for segments that leave on a link with `mtu` (RFC 9293 3.7.1, MUST-16).
+    pub fn from_syn(header: &Header, options: &Options, mtu: usize) -> Self {
+        let link_mss = local_mss(mtu);
+        Self {
+            irs: header.seq,
+            mss: options.mss.unwrap_or(DEFAULT_MSS).max(MIN_MSS).min(link_mss),
+            window_scale: options.window_scale.map(|s| s.min(MAX_WINDOW_SCALE)),
+            window: header.window,
+        }
+    }
+}
+
+/// The MSS that we announce: the MTU less both headers without options (RFC 9293 3.7.1, RFC 6691).
+pub fn local_mss(mtu: usize) -> u16 {
+    u16::try_from(mtu.saturating_sub(40)).unwrap_or(u16::MAX).max(MIN_MSS)
+}
+
+/// The shift with which a buffer of `capacity` bytes fits a window field.
+pub fn window_scale_for(capacity: usize) -> u8 {
+    (0..MAX_WINDOW_SCALE).find(|shift| capacity >> shift <= 0xffff).unwrap_or(MAX_WINDOW_SCALE)
+}
+
+/// A connection in SYN-RECEIVED that came from LISTEN.
+#[derive(Clone, Debug)]
+pub struct HalfOpen {
+    /// Which one.
+    pub flow: Flow,
+    /// Our initial sequence number.
+    pub iss: SeqNum,
+    /// What the peer said.
+    pub peer: Peer,
+    /// Its place in the timing wheel.
+    pub timer: TimerId,
+    /// When the first SYN-ACK left.
+    pub began: Instant,
+    sent: u8,
+}
+
+/// What becomes of a half-open connection when its timer fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// Send the SYN-ACK again, and come back then.
+    Resend(Instant),
+    /// Forget it.
+    GiveUp,
+}
+
+impl HalfOpen {
+    /// A connection whose first SYN-ACK leaves now.
+    pub fn new(now: Instant, flow: Flow, iss: SeqNum, peer: Peer, timer: TimerId) -> Self {
+        Self { flow, iss, peer, timer, began: now, sent: 1 }
+    }
+
+    /// When the SYN-ACK is to be sent again, counted from now.
+    pub fn retransmit_after(&self) -> Duration {
+        Rtt::default().rto() * (1 << (self.sent - 1))
+    }
+
+    /// The timer fired.
+    pub fn handle_timeout(&mut self, now: Instant) -> Overdue {
+        if self.sent == MAX_SYN_ACKS {
+            return Overdue::GiveUp;
+        }
+        self.sent += 1;
+        Overdue::Resend(now + self.retransmit_after())
+    }
+
+    /// The SYN-ACK was sent more than once.
+    pub fn was_resent(&self) -> bool {
+        self.sent > 1
+    }
+
+    /// The SYN-ACK, for a receive buffer of `capacity` bytes.
+    pub fn syn_ack(&self, mtu: usize, capacity: usize) -> (Header, Options) {
+        let header = Header {
+            src_port: self.flow.local_port,
+            dst_port: self.flow.remote_port,
+            seq: self.iss,
+            ack: self.peer.irs + 1,
+            flags: Flags::SYN | Flags::ACK,
+            window: unscaled_window(capacity),
+            urgent: 0,
+        };
+        let window_scale = self.peer.window_scale.map(|_| window_scale_for(capacity));
+        (header, Options { mss: Some(local_mss(mtu)), window_scale, ..Options::default() })
+    }
+}
+
+/// The window in a SYN.
+pub fn unscaled_window(capacity: usize) -> u16 {
+    u16::try_from(capacity).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_open_connection_is_small() {
+        assert!(size_of::<HalfOpen>() <= 100, "{}", size_of::<HalfOpen>());
+    }
+
+    #[test]
+    fn windows_fit_their_field() {
+        for (capacity, shift) in [(1, 0), (65_535, 0), (65_536, 1), (512 << 10, 4), (1 << 30, 14), (usize::MAX, 14)] {
+            assert_eq!(window_scale_for(capacity), shift, "{capacity}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_mss_is_bounded() {
+        let header = Header {
+            src_port: 1,
+            dst_port: 2,
+            seq: SeqNum(7),
+            ack: SeqNum(0),
+            flags: Flags::SYN,
+            window: 9,
+            urgent: 0,
+        };
+        let mss = |mss| Peer::from_syn(&header, &Options { mss, ..Options::default() }, 1500).mss;
+        assert_eq!([mss(None), mss(Some(0)), mss(Some(1200)), mss(Some(9000))], [536, 64, 1200, 1460]);
+    }
+}

@@ -1,0 +1,34 @@
+//! TCP: RFC 9293, one file a noun of the RFC.
+//!
+//! The pieces are machines over values: a [`Connection`](connection::Connection) takes segments
+//! (`handle_segment`), gives segments (`poll_segment`) and says when it wants to be called (`poll_timeout`).
+//! Half-open connections and those in TIME-WAIT are small entries of their own; the stack holds all three and
+//! finds them through [`flow::Flow`].
+//!
+//! Left out so far: SACK, timestamps, ECN, path MTU discovery, SYN cookies, buffers that tune themselves.
+
+pub mod assembler;
+pub mod congestion;
+pub mod connection;
+pub mod error;
+pub mod flow;
+pub mod handshake;
+pub mod isn;
+pub mod receive_buffer;
+pub mod receiver;
+pub mod recovery;
+pub mod rtt;
+pub mod send_buffer;
+pub mod sender;
+pub mod state;
+pub mod time_wait;
+pub mod timers;
+
+mod arrival;
+mod transmit;
+
+pub use arrival::Outcome;
+pub use connection::{Config, Connection};
+pub use error::{Cause, ReadError, WriteError};
+pub use flow::Flow;
+pub use state::State;

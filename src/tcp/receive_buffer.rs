@@ -1,0 +1,105 @@
+//! What arrived in order and was not yet read.
+//!
+//! A payload is copied once, while it is in the cache, into the chunk at the end; reading lends slices of the
+//! chunks. A chunk has the size of what came first, and grows with a stream, so that a small request does not
+//! hold a large buffer.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+const MIN_CHUNK: usize = 256;
+const MAX_CHUNK: usize = 16 << 10;
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct ReceiveBuffer {
+    chunks: VecDeque<Bytes>,
+    tail: BytesMut,
+    len: usize,
+    next_chunk: usize,
+}
+
+impl ReceiveBuffer {
+    /// Bytes in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds a copy of these bytes.
+    pub fn push_copy(&mut self, bytes: &[u8]) {
+        if self.tail.capacity() - self.tail.len() < bytes.len() {
+            self.close_tail();
+            self.next_chunk = (self.next_chunk * 2).clamp(MIN_CHUNK, MAX_CHUNK);
+            self.tail = BytesMut::with_capacity(self.next_chunk.max(bytes.len()));
+        }
+        self.tail.extend_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Adds a chunk as it is.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.close_tail();
+        self.len += chunk.len();
+        self.chunks.push_back(chunk);
+    }
+
+    /// Takes the next chunk.
+    pub fn pop(&mut self) -> Option<Bytes> {
+        if self.chunks.is_empty() {
+            self.close_tail();
+        }
+        let chunk = self.chunks.pop_front()?;
+        self.len -= chunk.len();
+        if self.is_empty() && self.tail.capacity() < MAX_CHUNK / 4 {
+            self.tail = BytesMut::new();
+        }
+        Some(chunk)
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_in_order_in_few_chunks() {
+        let mut buffer = ReceiveBuffer::default();
+        let mut expected = Vec::new();
+        for n in 0..200u8 {
+            buffer.push_copy(&[n; 700]);
+            expected.extend([n; 700]);
+        }
+        buffer.push(Bytes::from_static(b"end"));
+        expected.extend(b"end");
+        assert_eq!(buffer.len(), expected.len());
+        let chunks: Vec<_> = std::iter::from_fn(|| buffer.pop()).collect();
+        assert!(chunks.len() < 20, "{}", chunks.len());
+        assert_eq!(chunks.concat(), expected);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn a_small_request_leaves_nothing_behind() {
+        let mut buffer = ReceiveBuffer::default();
+        buffer.push_copy(b"GET / HTTP/1.1\r\n\r\n");
+        buffer.pop().unwrap();
+        assert_eq!(buffer.tail.capacity(), 0);
+    }
+}

@@ -1,0 +1,358 @@
+//! The receiving half: RFC 9293 3.3.1 (receive sequence variables), 3.8.6.2.2 (window), 3.8.6.3 (when to
+//! acknowledge).
+//!
+//! ```text
+//!   read   |  unread (buffer)  | nxt    out of order, gaps     | right_edge
+//!          [------------------ capacity -----------------------]
+//! ```
+//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14).
+
+use super::assembler::{Assembler, Full};
+use super::receive_buffer::ReceiveBuffer;
+use crate::wire::seq::SeqNum;
+
+/// Smallest segment that counts as full when every second one is acknowledged.
+const MIN_FULL: usize = 536;
+
+/// Receive sequence variables, and what was received.
+#[derive(Debug)]
+pub struct Receiver {
+    /// RCV.NXT: the next sequence number expected.
+    pub nxt: SeqNum,
+    /// RCV.NXT + RCV.WND as last offered.
+    right_edge: SeqNum,
+    /// RCV.UP: where the peer's urgent data ends.
+    up: Option<SeqNum>,
+    /// Rcv.Wind.Shift.
+    pub shift: u8,
+    /// Bytes that may wait unread.
+    capacity: usize,
+    buffer: ReceiveBuffer,
+    assembler: Assembler,
+    /// Bytes that came in order since the beginning.
+    received: u64,
+    /// Where the FIN stands, once one was seen.
+    fin: Option<SeqNum>,
+    is_finished: bool,
+    acknowledge: Acknowledge,
+    /// Bytes that came in order since the last ACK.
+    unacked: usize,
+    /// The largest payload seen: the peer's full segment.
+    full: usize,
+}
+
+/// Whether an ACK is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// No.
+    No,
+    /// Within the delay, or with the next segment.
+    Delayed,
+    /// With the next frame that leaves.
+    Now,
+}
+
+/// What came of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The user has more to read.
+    InOrder,
+    /// It waits for what comes before it.
+    OutOfOrder,
+    /// There was no room for it.
+    NoRoom,
+}
+
+impl Receiver {
+    /// A receiver with room for `capacity` unread bytes, before the peer's SYN.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            nxt: SeqNum(0),
+            right_edge: SeqNum(0),
+            up: None,
+            shift: 0,
+            capacity,
+            buffer: ReceiveBuffer::default(),
+            assembler: Assembler::default(),
+            received: 0,
+            fin: None,
+            is_finished: false,
+            acknowledge: Acknowledge::No,
+            unacked: 0,
+            full: MIN_FULL,
+        }
+    }
+
+    /// The peer's SYN had the sequence number `irs`; ours offers this window.
+    pub fn start(&mut self, irs: SeqNum, offered: u16) {
+        self.nxt = irs + 1;
+        self.right_edge = self.nxt + u32::from(offered);
+    }
+
+    /// RCV.WND as last offered.
+    pub fn window(&self) -> u32 {
+        self.right_edge - self.nxt
+    }
+
+    /// Room for unread bytes, which a window can be offered for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// RFC 9293 3.10.7.4, table 6: some of the segment lies in the window. `len` counts SYN and FIN.
+    pub fn is_acceptable(&self, seq: SeqNum, len: u32) -> bool {
+        let window = self.window();
+        match (len, window) {
+            (0, 0) => seq == self.nxt,
+            (0, _) => seq.is_within(self.nxt, window),
+            (_, 0) => false,
+            _ => seq.is_within(self.nxt, window) || (seq + (len - 1)).is_within(self.nxt, window),
+        }
+    }
+
+    /// Takes a payload that begins at `seq`; what lies outside the window is cut off. Owes the ACK that RFC 9293
+    /// 3.8.6.3 and RFC 5681 4.2 ask for.
+    pub fn handle_payload(&mut self, seq: SeqNum, payload: &[u8]) -> Received {
+        let (seq, payload) = self.trim(seq, payload);
+        self.full = self.full.max(payload.len());
+        if payload.is_empty() {
+            self.acknowledge = Acknowledge::Now;
+            return Received::NoRoom;
+        }
+        if seq != self.nxt {
+            // RFC 5681 4.2: an immediate duplicate ACK.
+            self.acknowledge = Acknowledge::Now;
+            let position = self.received + u64::from(seq - self.nxt);
+            return match self.assembler.insert(position, payload) {
+                Ok(()) => Received::OutOfOrder,
+                Err(Full) => Received::NoRoom,
+            };
+        }
+        self.buffer.push_copy(payload);
+        self.advance(payload.len());
+        // RFC 5681 4.2: at once also when a gap is filled in part or whole.
+        let had_gap = !self.assembler.is_empty();
+        while let Some(piece) = self.assembler.pop(self.received) {
+            self.advance(piece.len());
+            self.buffer.push(piece);
+        }
+        self.unacked += payload.len();
+        let is_second_full = self.unacked >= 2 * self.full;
+        if had_gap || is_second_full {
+            self.acknowledge = Acknowledge::Now;
+        } else if self.acknowledge == Acknowledge::No {
+            self.acknowledge = Acknowledge::Delayed;
+        }
+        Received::InOrder
+    }
+
+    /// Notes a FIN that stands at `seq`. True when everything before it is here, which happens once.
+    pub fn handle_fin(&mut self, seq: SeqNum) -> bool {
+        self.acknowledge = Acknowledge::Now;
+        self.fin = Some(seq);
+        self.take_fin()
+    }
+
+    /// Steps over a FIN that was seen before, if all data before it is here now.
+    pub fn take_fin(&mut self) -> bool {
+        if self.is_finished || self.fin != Some(self.nxt) {
+            return false;
+        }
+        self.is_finished = true;
+        self.nxt += 1;
+        self.right_edge = self.right_edge.max(self.nxt);
+        self.acknowledge = Acknowledge::Now;
+        true
+    }
+
+    /// Notes an urgent pointer; true when it is news (RFC 9293 3.8.5, MUST-32).
+    pub fn handle_urgent(&mut self, up: SeqNum) -> bool {
+        if up.le(self.nxt) || self.up.is_some_and(|old| up.le(old)) {
+            return false;
+        }
+        self.up = Some(up);
+        true
+    }
+
+    /// Unread bytes up to the end of the urgent data, those included that have not arrived (MUST-33).
+    pub fn urgent(&self) -> Option<usize> {
+        let first_unread = self.nxt - self.buffer.len() as u32;
+        self.up.filter(|up| first_unread.lt(*up)).map(|up| (up - first_unread) as usize)
+    }
+
+    /// Takes the next chunk of what was received.
+    pub fn read(&mut self) -> Option<bytes::Bytes> {
+        let chunk = self.buffer.pop()?;
+        if self.wants_window_update() {
+            self.acknowledge = Acknowledge::Now;
+        }
+        Some(chunk)
+    }
+
+    /// Unread bytes.
+    pub fn unread(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The FIN is here, and all before it.
+    pub fn is_finished(&self) -> bool {
+        self.is_finished
+    }
+
+    /// Whether an ACK is owed.
+    pub fn acknowledge(&self) -> Acknowledge {
+        self.acknowledge
+    }
+
+    /// Owes an ACK with the next frame.
+    pub fn acknowledge_now(&mut self) {
+        self.acknowledge = Acknowledge::Now;
+    }
+
+    /// An ACK leaves: gives its window field, and owes none any more.
+    pub fn handle_ack_sent(&mut self) -> u16 {
+        self.acknowledge = Acknowledge::No;
+        self.unacked = 0;
+        let free_edge = self.free_edge();
+        // RFC 9293 3.8.6.2.2: the edge moves by at least a full segment or half of the buffer.
+        let step = (self.capacity / 2).min(self.full);
+        if free_edge.gt(self.right_edge) && (free_edge - self.right_edge) as usize >= step {
+            self.right_edge = free_edge;
+        }
+        let field = self.window().div_ceil(1 << self.shift).min(0xffff);
+        // Rounding up keeps the edge from moving back; what it adds is less than 2^shift bytes.
+        self.right_edge = self.right_edge.max(self.nxt + (field << self.shift));
+        field as u16
+    }
+
+    /// Forgets everything that was received: nobody will read it.
+    pub fn discard(&mut self) {
+        self.buffer.clear();
+        self.assembler.clear();
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        self.buffer.len() + self.assembler.len()
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.received += n as u64;
+        self.nxt += n as u32;
+    }
+
+    fn free_edge(&self) -> SeqNum {
+        self.nxt + self.capacity.saturating_sub(self.buffer.len()) as u32
+    }
+
+    /// The user has made so much room that the peer should hear of it without data to acknowledge: two segments
+    /// when the window was all but closed, otherwise a good part of the buffer.
+    fn wants_window_update(&self) -> bool {
+        let free_edge = self.free_edge();
+        if free_edge.le(self.right_edge) {
+            return false;
+        }
+        let opened = (free_edge - self.right_edge) as usize;
+        let is_nearly_closed = (self.window() as usize) < 2 * self.full;
+        let step = if is_nearly_closed { 2 * self.full } else { self.capacity / 4 };
+        opened >= step.min(self.capacity / 2)
+    }
+
+    /// The part of the payload that lies in the window and is not received yet.
+    fn trim<'a>(&self, seq: SeqNum, payload: &'a [u8]) -> (SeqNum, &'a [u8]) {
+        let skip = if seq.lt(self.nxt) { ((self.nxt - seq) as usize).min(payload.len()) } else { 0 };
+        let (seq, payload) = (seq + skip as u32, &payload[skip..]);
+        if seq.gt(self.right_edge) {
+            return (seq, &[]);
+        }
+        let room = (self.right_edge - seq) as usize;
+        (seq, &payload[..payload.len().min(room)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receiver(capacity: usize) -> Receiver {
+        let mut r = Receiver::new(capacity);
+        r.start(SeqNum(99), u16::try_from(capacity).unwrap());
+        r
+    }
+
+    #[test]
+    fn the_four_cases_of_table_6() {
+        let mut r = receiver(100);
+        assert!(r.is_acceptable(SeqNum(100), 0) && r.is_acceptable(SeqNum(199), 0));
+        assert!(!r.is_acceptable(SeqNum(200), 0) && !r.is_acceptable(SeqNum(99), 0));
+        assert!(r.is_acceptable(SeqNum(90), 11) && !r.is_acceptable(SeqNum(90), 10));
+        assert!(r.is_acceptable(SeqNum(199), 50) && !r.is_acceptable(SeqNum(200), 50));
+        r.handle_payload(SeqNum(100), &[0; 100]);
+        assert!(r.is_acceptable(SeqNum(200), 0) && !r.is_acceptable(SeqNum(200), 1));
+    }
+
+    #[test]
+    fn every_second_full_segment_is_acknowledged_at_once() {
+        let mut r = receiver(60_000);
+        let mut now = Vec::new();
+        for n in 0..4 {
+            r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000]);
+            now.push(r.acknowledge());
+            if r.acknowledge() == Acknowledge::Now {
+                r.handle_ack_sent();
+            }
+        }
+        use Acknowledge::{Delayed, Now};
+        assert_eq!(now, [Delayed, Now, Delayed, Now]);
+    }
+
+    #[test]
+    fn gaps_are_reported_at_once_and_filled_in_order() {
+        let mut r = receiver(60_000);
+        assert_eq!(r.handle_payload(SeqNum(105), b"world"), Received::OutOfOrder);
+        assert_eq!((r.acknowledge(), r.nxt), (Acknowledge::Now, SeqNum(100)));
+        r.handle_ack_sent();
+        assert!(!r.handle_fin(SeqNum(110)));
+        assert_eq!(r.handle_payload(SeqNum(100), b"hello"), Received::InOrder);
+        assert_eq!(r.acknowledge(), Acknowledge::Now);
+        assert!(r.take_fin() && !r.take_fin());
+        assert_eq!(r.nxt, SeqNum(111));
+        let read: Vec<_> = std::iter::from_fn(|| r.read()).collect();
+        assert_eq!(read.concat(), b"helloworld");
+    }
+
+    #[test]
+    fn the_right_edge_never_moves_back_and_opens_in_large_steps() {
+        let mut r = receiver(10_000);
+        r.full = 1000;
+        let mut edge = r.right_edge;
+        for n in 0..10 {
+            r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000]);
+            r.handle_ack_sent();
+            assert!(r.right_edge.ge(edge));
+            edge = r.right_edge;
+        }
+        assert_eq!(r.window(), 0);
+        assert_eq!(r.handle_payload(SeqNum(10_100), &[0; 10]), Received::NoRoom);
+        r.handle_ack_sent();
+        // Nothing is offered until two segments fit.
+        let mut updates = Vec::new();
+        while r.read().is_some() {
+            updates.push(r.acknowledge() == Acknowledge::Now);
+        }
+        assert_eq!(updates.last(), Some(&true));
+        r.handle_ack_sent();
+        assert_eq!(r.window(), 10_000);
+    }
+
+    #[test]
+    fn urgent_data_is_news_once() {
+        let mut r = receiver(1000);
+        assert!(r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(105)));
+        assert_eq!(r.urgent(), Some(10));
+        r.handle_payload(SeqNum(100), &[0; 20]);
+        assert_eq!(r.urgent(), Some(10));
+        r.read();
+        assert_eq!(r.urgent(), None);
+    }
+}
