@@ -1,3 +1,49 @@
 //! taphouse: a userspace TCP/IP stack for Linux TAP devices, with a web server living on it.
-#![warn(missing_docs)]
-pub mod arp; pub mod drops; pub mod frame; pub mod ip; pub mod limits; pub mod link; pub mod rand; pub mod stack; pub mod tcp; pub mod fault; pub mod time; pub mod wheel; pub mod wire;
+//!
+//! # The map of the house
+//!
+//! | room | what it is | imports |
+//! |---|---|---|
+//! | [`time`] [`rand`] [`limits`] [`drops`] [`fault`] | what everybody needs | nothing |
+//! | [`wire`] | bytes to values and back | drops |
+//! | [`wheel`] [`frame`] | timers; frames on their way out | time, wire |
+//! | [`arp`] [`ip`] [`tcp`] | the protocols, as machines | the above |
+//! | [`stack`] | a host: frames in, frames out, streams between | the above |
+//! | [`link`] | devices and wires | frame, time, rand |
+//! | [`http`] | HTTP/1.1 over bytes | time, limits |
+//! | [`app`] | the house's routes | http |
+//! | [`serve`] | a stream meets a protocol | stack, http, app |
+//! | [`shard`] | one core's loop | all |
+//!
+//! # The grammar
+//!
+//! Every machine is without I/O, clock, thread and waker. `handle_<input>(now, …)` changes its state,
+//! `poll_<output>(…)` says what the world shall do, `poll_timeout()` says when to come back. What arrives from the
+//! network is never an `Err` and never a panic: it is a [`drops::Drop`] with a counter. `Err` belongs to the
+//! caller's own verbs.
+//!
+//! # The invariants
+//!
+//! * Time enters once a turn, randomness by one [`rand::Seed`]; a run is replayed by its seed.
+//! * Nothing looks at all connections: flows are found by a keyed hash, timers by a wheel.
+//! * Every maximum stands in [`limits`] and has a defined answer.
+//! * A window's right edge, once offered, never moves back.
+//! * No body and no credential reaches a log.
+
+pub mod app;
+pub mod arp;
+pub mod drops;
+pub mod fault;
+pub mod frame;
+pub mod http;
+pub mod ip;
+pub mod limits;
+pub mod link;
+pub mod rand;
+pub mod serve;
+pub mod shard;
+pub mod stack;
+pub mod tcp;
+pub mod time;
+pub mod wheel;
+pub mod wire;

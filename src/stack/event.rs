@@ -18,7 +18,7 @@ pub enum Event {
     Connected(ConnId),
     /// There is something to read, or the end.
     Readable(ConnId),
-    /// No more is queued than `notify_below` asked for.
+    /// There is room, and no more waits to be sent than `notify_below` asked for.
     Writable(ConnId),
     /// The peer has urgent data.
     Urgent(ConnId),

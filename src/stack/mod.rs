@@ -279,6 +279,11 @@ impl Stack {
         self.events.pop_front()
     }
 
+    /// There is something to tell.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [

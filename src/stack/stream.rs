@@ -73,7 +73,8 @@ impl<'a> Stream<'a> {
         self.connection().unsent()
     }
 
-    /// Asks for [`Event::Writable`](super::Event::Writable) when no more than `bytes` are queued.
+    /// Asks for [`Event::Writable`](super::Event::Writable) when no more than `bytes` wait to
+    /// be sent, and a quarter of the buffer is free.
     pub fn notify_below(&mut self, bytes: usize) {
         self.connection().notify_below(bytes);
         self.stack.touch_id(self.id);

@@ -107,7 +107,7 @@ pub struct Connection {
     keep_alive_probes: u8,
     pub(super) last_received: Instant,
     pub(super) last_sent: Instant,
-    /// Tell the user when no more than so many bytes are queued.
+    /// Tell the user when no more than so many bytes wait to be sent.
     notify_below: Option<usize>,
     pub(super) mtu: usize,
 }
@@ -251,7 +251,7 @@ impl Connection {
         }
         let room = self.room();
         if room == 0 && !data.is_empty() {
-            self.notify_below(self.config.send_buffer / 2);
+            self.notify_below = Some(self.config.send_buffer);
             return Err(WriteError::Blocked);
         }
         data.truncate(room);
@@ -285,7 +285,8 @@ impl Connection {
         self.snd.unsent()
     }
 
-    /// Asks to be told when no more than `bytes` are queued; at once, if it is so already.
+    /// Asks to be told when no more than `bytes` wait to be sent and there is room for as many as a quarter of the
+    /// buffer; at once, if it is so already.
     pub fn notify_below(&mut self, bytes: usize) {
         self.notify_below = Some(bytes);
         self.check_room();
@@ -476,8 +477,9 @@ impl Connection {
         (self.rtt.rto() * (1 << self.persist_backoff.min(16))).min(MAX_PERSIST)
     }
 
-    fn check_room(&mut self) {
-        if self.notify_below.is_some_and(|below| self.snd.buffer.len() <= below) {
+    pub(super) fn check_room(&mut self) {
+        let has_room = self.room() >= self.config.send_buffer / 4;
+        if self.notify_below.is_some_and(|below| has_room && self.snd.unsent() <= below) {
             self.notify_below = None;
             self.signals.writable = true;
         }

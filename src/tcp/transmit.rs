@@ -97,6 +97,7 @@ impl Connection {
         };
         let seq = self.snd.nxt;
         self.snd.handle_sent(len, fin);
+        self.check_room();
         self.rtt.handle_sent(now, self.snd.nxt);
         self.arm_send_timers(now, false);
         Some(self.data_segment(seq, len, fin, payload))

@@ -1,0 +1,128 @@
+//! The house's own routes. They know requests and responses, and nothing of what carries them.
+
+mod bodies;
+mod page;
+
+use crate::http::{Body, Handler, Method, Outcome, Request, Response};
+use crate::limits;
+use crate::time::Now;
+use bodies::{Echo, Generated, Sink};
+
+/// What the house tells of itself at `/metrics`, in the text format of Prometheus.
+pub trait Vitals {
+    /// Appends all metrics.
+    fn write_metrics(&self, out: &mut String);
+}
+
+/// The routes.
+#[derive(Debug, Default)]
+pub struct App {
+    generated: bodies::Pattern,
+}
+
+impl App {
+    /// Answers a request; `vitals` is asked only for `/metrics`.
+    pub fn handle_request(&mut self, _now: Now, request: &Request<'_>, vitals: &dyn Vitals) -> Outcome {
+        match request.path {
+            "/" => get(request, || Response::new(200, "text/html; charset=utf-8", page::index())),
+            "/hello" => get(request, || Response::text(200, &b"Hello, world!"[..])),
+            "/healthz" => get(request, || Response::text(200, &b"ok\n"[..])),
+            "/metrics" => get(request, || metrics(vitals)),
+            "/echo" => only(request, Method::Post, "POST, OPTIONS", || Outcome::Read(Box::new(Echo::new(request)))),
+            "/sink" => only(request, Method::Put, "PUT, OPTIONS", || Outcome::Read(Box::new(Sink::new(request)))),
+            "*" => Outcome::Respond(no_content("GET, HEAD, POST, PUT, OPTIONS")),
+            path => match path.strip_prefix("/bytes/") {
+                Some(n) => get(request, || self.bytes(n)),
+                None => Outcome::Respond(Response::problem(404, "there is nothing at this path")),
+            },
+        }
+    }
+
+    /// `GET /bytes/{n}`: byte i is i mod 251.
+    fn bytes(&self, n: &str) -> Response {
+        let number = Some(n).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        match number.and_then(|n| n.parse().ok()).filter(|&n: &u64| n <= limits::GENERATED_BYTES) {
+            Some(n) => {
+                let source = Box::new(Generated::new(&self.generated, n));
+                Response::new(200, "application/octet-stream", Body::Source(source))
+            }
+            None => Response::problem(422, "the length is a whole number from 0 to 68719476736"),
+        }
+    }
+}
+
+fn get(request: &Request<'_>, respond: impl FnOnce() -> Response) -> Outcome {
+    match request.method {
+        Method::Get | Method::Head => Outcome::Respond(respond()),
+        method => Outcome::Respond(not_this_method(method, "GET, HEAD, OPTIONS")),
+    }
+}
+
+fn only(request: &Request<'_>, method: Method, allow: &str, then: impl FnOnce() -> Outcome) -> Outcome {
+    if request.method == method { then() } else { Outcome::Respond(not_this_method(request.method, allow)) }
+}
+
+/// RFC 9110 9.3.7 and 15.5.6.
+fn not_this_method(method: Method, allow: &str) -> Response {
+    if method == Method::Options {
+        return no_content(allow);
+    }
+    Response::problem(405, "this path has no such method").with("Allow", allow)
+}
+
+fn no_content(allow: &str) -> Response {
+    Response { status: crate::http::Status(204), fields: vec![("Allow", allow.to_owned())], body: Body::Empty }
+}
+
+fn metrics(vitals: &dyn Vitals) -> Response {
+    let mut text = String::with_capacity(8 << 10);
+    vitals.write_metrics(&mut text);
+    Response::new(200, "text/plain; version=0.0.4; charset=utf-8", Body::Whole(text.into()))
+}
+
+/// An [`App`] with its vitals, for the time of a call.
+pub struct Desk<'a> {
+    /// The routes.
+    pub app: &'a mut App,
+    /// What `/metrics` tells.
+    pub vitals: &'a dyn Vitals,
+}
+
+impl Handler for Desk<'_> {
+    fn handle_request(&mut self, now: Now, request: &Request<'_>) -> Outcome {
+        self.app.handle_request(now, request, self.vitals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{BodySource, Piece};
+
+    fn read_all(source: &mut dyn BodySource, room: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Piece::Chunk(piece) = source.poll_body(room) {
+            assert!(!piece.is_empty() && piece.len() <= room);
+            all.extend(piece);
+        }
+        all
+    }
+
+    #[test]
+    fn generated_bytes_are_their_position_modulo_251() {
+        for (n, room) in [(0, 10), (1, 1), (1000, 7), (200_000, 65_536), (131_072, 1000)] {
+            let mut source = Generated::new(&bodies::Pattern::default(), n);
+            let all = read_all(&mut source, room);
+            assert_eq!(all.len() as u64, n);
+            assert!(all.iter().enumerate().all(|(i, &b)| usize::from(b) == i % 251));
+        }
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let app = App::default();
+        for (n, status) in [("0", 200), ("68719476736", 200), ("68719476737", 422), ("-1", 422), ("", 422), ("x", 422), ("99999999999999999999", 422)] {
+            assert_eq!(app.bytes(n).status.0, status, "{n}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+use super::*;
+use crate::http::response::Response;
+
+/// Answers everything with its own description, takes bodies up to 100 bytes on PUT, and gives seven bytes of
+/// unknown length on /stream.
+struct Describe;
+
+struct Collect(Vec<u8>);
+
+impl BodySink for Collect {
+    fn limit(&self) -> u64 {
+        100
+    }
+    fn handle_piece(&mut self, piece: Bytes) {
+        self.0.extend(piece);
+    }
+    fn finish(self: Box<Self>) -> Response {
+        Response::text(200, self.0)
+    }
+}
+
+struct Seven(usize);
+
+impl BodySource for Seven {
+    fn len(&self) -> Option<u64> {
+        None
+    }
+    fn poll_body(&mut self, room: usize) -> Piece {
+        let len = room.min(self.0).min(4);
+        self.0 -= len;
+        if len == 0 { Piece::End } else { Piece::Chunk(Bytes::from(vec![b'7'; len])) }
+    }
+}
+
+impl Handler for Describe {
+    fn handle_request(&mut self, _: Now, request: &Request<'_>) -> Outcome {
+        match (request.method, request.path) {
+            (Method::Put, _) => Outcome::Read(Box::new(Collect(Vec::new()))),
+            (_, "/stream") => {
+                Outcome::Respond(Response::new(200, "text/plain", Body::Source(Box::new(Seven(7)))))
+            }
+            (_, path) => Outcome::Respond(Response::text(200, format!("<{path}>"))),
+        }
+    }
+}
+
+struct Bench {
+    http: Connection,
+    now: Now,
+    date: Date,
+    out: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Now { mono: Instant::ZERO, wall: 784_111_777 };
+        Self { http: Connection::new(now.mono, Limits::default()), now, date: Date::default(), out: Vec::new() }
+    }
+
+    fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
+        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut Describe };
+        f(&mut self.http, &mut scope)
+    }
+
+    /// Hands in bytes as far as they are wanted, and takes all output.
+    fn give(&mut self, bytes: &[u8]) -> &mut Self {
+        if self.http.wants_input() {
+            self.with(|http, scope| http.handle_input(scope, Bytes::copy_from_slice(bytes)));
+        }
+        while let Some(out) = self.with(|http, scope| http.poll_output(scope, 1000)) {
+            self.out.extend(out);
+        }
+        self
+    }
+
+    fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.now.mono += Duration::from_secs(seconds);
+        self.with(|http, scope| http.handle_timeout(scope));
+        self.give(b"")
+    }
+
+    fn end(&mut self) -> &mut Self {
+        self.with(|http, scope| http.handle_end(scope));
+        self.give(b"")
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.out).unwrap()
+    }
+
+    /// The status codes of all answers.
+    fn statuses(&self) -> Vec<&str> {
+        self.text().split("HTTP/1.1 ").skip(1).map(|rest| &rest[..3]).collect()
+    }
+}
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[test]
+fn requests_are_answered_in_order_however_they_arrive() {
+    let two = [GET, b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n"].concat();
+    let mut whole = Bench::new();
+    whole.give(&two);
+    assert_eq!(whole.statuses(), ["200", "200"]);
+    assert!(whole.text().find("</a>") < whole.text().find("</b>"));
+    let mut bytewise = Bench::new();
+    two.chunks(1).for_each(|b| {
+        bytewise.give(b);
+    });
+    assert_eq!(bytewise.out, whole.out);
+    for cut in 0..two.len() {
+        let mut parts = Bench::new();
+        parts.give(&two[..cut]).give(&two[cut..]);
+        assert_eq!(parts.out, whole.out, "{cut}");
+    }
+}
+
+#[test]
+fn a_body_is_never_read_as_the_next_request() {
+    let body = b"GET /evil HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = format!("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut bench = Bench::new();
+    bench.give(request.as_bytes()).give(body).give(GET);
+    assert_eq!(bench.statuses(), ["200", "200"]);
+    assert!(!bench.text().contains("evil"));
+    let mut chunked = Bench::new();
+    chunked.give(b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n");
+    chunked.give(body).give(b"\r\n0\r\n\r\n").give(GET);
+    assert_eq!(chunked.statuses(), ["200", "200"]);
+}
+
+#[test]
+fn a_large_unwanted_body_ends_the_connection() {
+    let mut bench = Bench::new();
+    bench.give(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n");
+    assert_eq!((bench.statuses(), bench.http.fate()), (vec!["200"], Fate::Finish));
+    assert!(bench.text().contains("Connection: close"));
+}
+
+#[test]
+fn a_wanted_body_is_taken_up_to_its_limit() {
+    let mut bench = Bench::new();
+    bench.give(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel").give(b"lo").give(GET);
+    assert_eq!(bench.statuses(), ["200", "200"]);
+    assert!(bench.text().contains("\r\n\r\nhelloHTTP/1.1"));
+    let mut told = Bench::new();
+    told.give(b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n");
+    assert_eq!((told.statuses(), told.http.fate()), (vec!["413"], Fate::Finish));
+    let mut untold = Bench::new();
+    untold.give(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    untold.give(format!("65\r\n{}\r\n", "x".repeat(101)).as_bytes());
+    assert_eq!((untold.statuses(), untold.http.fate()), (vec!["413"], Fate::Finish));
+}
+
+#[test]
+fn who_waits_for_continue_gets_it_once_and_only_before_the_body() {
+    let head = b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    let mut waits = Bench::new();
+    waits.give(head);
+    assert_eq!(waits.statuses(), ["100"]);
+    waits.give(b"ok");
+    assert_eq!(waits.statuses(), ["100", "200"]);
+    let mut does_not = Bench::new();
+    does_not.give(&[&head[..], b"ok"].concat());
+    assert_eq!(does_not.statuses(), ["200"]);
+}
+
+#[test]
+fn bodies_of_unknown_length_are_chunked_or_end_with_the_connection() {
+    let mut bench = Bench::new();
+    bench.give(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n").give(GET);
+    assert!(bench.text().contains("\r\n\r\n4\r\n7777\r\n3\r\n777\r\n0\r\n\r\nHTTP/1.1 200"), "{}", bench.text());
+    let mut old = Bench::new();
+    old.give(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert!(old.text().ends_with("Connection: close\r\n\r\n7777777"));
+    assert_eq!(old.http.fate(), Fate::Finish);
+}
+
+#[test]
+fn head_gets_the_head() {
+    let mut bench = Bench::new();
+    bench.give(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n").give(b"HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n").give(GET);
+    assert_eq!(bench.statuses(), ["200", "200", "200"]);
+    assert!(bench.text().contains("Content-Length: 4") && bench.text().matches("</a>").count() == 1);
+}
+
+#[test]
+fn connections_are_kept_as_the_version_says() {
+    for (head, fate) in [
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", Fate::Open),
+        ("GET / HTTP/1.1\r\nHost: x\r\nConnection: foo, Close\r\n\r\n", Fate::Finish),
+        ("GET / HTTP/1.0\r\n\r\n", Fate::Finish),
+        ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", Fate::Open),
+    ] {
+        let mut bench = Bench::new();
+        bench.give(head.as_bytes());
+        assert_eq!(bench.http.fate(), fate, "{head}");
+        assert_eq!(bench.text().contains("Connection: close"), fate == Fate::Finish, "{head}");
+    }
+}
+
+#[test]
+fn waits_have_their_answers() {
+    let mut idle = Bench::new();
+    assert_eq!(idle.wait(74).http.fate(), Fate::Open);
+    assert_eq!(idle.wait(1).http.fate(), Fate::Finish);
+    assert_eq!(idle.text(), "", "nobody asked, so nobody is answered");
+
+    let mut head = Bench::new();
+    head.give(b"GET / HT").wait(14).give(b"TP/1.1\r\n");
+    assert_eq!(head.wait(1).statuses(), ["408"]);
+
+    let mut body = Bench::new();
+    body.give(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\nabc").wait(14);
+    assert!(body.statuses().is_empty());
+    assert_eq!(body.wait(1).statuses(), ["408"]);
+
+    let mut slow = Bench::new();
+    slow.give(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n");
+    for _ in 0..3 {
+        slow.wait(5).give(b"a");
+    }
+    assert_eq!(slow.wait(1).statuses(), ["408"], "a byte now and then is not enough");
+}
+
+#[test]
+fn a_peer_that_finishes_still_gets_its_answer() {
+    let mut bench = Bench::new();
+    bench.give(GET).end();
+    assert_eq!((bench.statuses(), bench.http.fate()), (vec!["200"], Fate::Finish));
+    let mut early = Bench::new();
+    early.give(b"GET / HT").end();
+    assert_eq!(early.statuses(), ["400"]);
+    let mut short = Bench::new();
+    short.give(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc").end();
+    assert_eq!(short.statuses(), ["400"]);
+}
+
+#[test]
+fn refusals_end_the_connection() {
+    for (bytes, status) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "400"),
+        (b"GET / HTTP/1.1\nHost: x\n\n", "400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400"),
+        (b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", "505"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"),
+    ] {
+        let mut bench = Bench::new();
+        bench.give(bytes).give(GET);
+        assert_eq!((bench.statuses(), bench.http.fate()), (vec![status], Fate::Finish), "{bytes:?}");
+        assert!(bench.text().contains("application/problem+json"));
+    }
+}

@@ -1,0 +1,19 @@
+//! HTTP/1.1 as a machine over bytes: RFC 9110, RFC 9112. It knows nothing of TCP.
+//!
+//! [`Connection`] takes bytes, asks a [`Handler`] what to answer, and gives bytes. Heads are tokenized by
+//! `httparse`; line ends, limits, Host, lengths and chunks are judged here.
+//!
+//! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
+
+mod body;
+mod connection;
+mod date;
+mod handler;
+mod head;
+mod response;
+
+pub use connection::{Connection, Fate, Limits, Scope};
+pub use date::Date;
+pub use handler::{BodySink, BodySource, Handler, Outcome, Piece};
+pub use head::{Method, Refusal, Request, Version};
+pub use response::{Body, Response, Status};

@@ -1,0 +1,179 @@
+//! Responses, and their heads on the wire: RFC 9112 4 and 6.
+
+use std::fmt::{self, Write as _};
+
+use bytes::{Bytes, BytesMut};
+
+use super::handler::BodySource;
+
+/// A status code: RFC 9110 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u16);
+
+impl Status {
+    /// The reason phrase.
+    pub fn reason(self) -> &'static str {
+        match self.0 {
+            100 => "Continue",
+            200 => "OK",
+            201 => "Created",
+            204 => "No Content",
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            409 => "Conflict",
+            411 => "Length Required",
+            413 => "Content Too Large",
+            414 => "URI Too Long",
+            415 => "Unsupported Media Type",
+            417 => "Expectation Failed",
+            422 => "Unprocessable Content",
+            426 => "Upgrade Required",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            501 => "Not Implemented",
+            503 => "Service Unavailable",
+            505 => "HTTP Version Not Supported",
+            _ => "",
+        }
+    }
+}
+
+/// A body to send.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// All of it.
+    Whole(Bytes),
+    /// All of it, in pieces.
+    Pieces(Vec<Bytes>),
+    /// As there is room.
+    Source(Box<dyn BodySource>),
+}
+
+impl Body {
+    /// Its length, if that is known.
+    pub fn len(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Whole(bytes) => Some(bytes.len() as u64),
+            Self::Pieces(pieces) => Some(pieces.iter().map(|p| p.len() as u64).sum()),
+            Self::Source(source) => source.len(),
+        }
+    }
+
+    /// There is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the bytes: no body reaches a log.
+        write!(f, "Body({:?} bytes)", self.len())
+    }
+}
+
+/// An answer. Date, Connection, Content-Length and Transfer-Encoding are added on the wire.
+#[derive(Debug)]
+pub struct Response {
+    /// The status.
+    pub status: Status,
+    /// Further fields.
+    pub fields: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+impl Response {
+    /// An answer with a body of a media type.
+    pub fn new(status: u16, content_type: &str, body: Body) -> Self {
+        Self { status: Status(status), fields: vec![("Content-Type", content_type.to_owned())], body }
+    }
+
+    /// An answer in plain text.
+    pub fn text(status: u16, text: impl Into<Bytes>) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", Body::Whole(text.into()))
+    }
+
+    /// A problem as RFC 9457 writes it, from fixed words alone.
+    pub fn problem(status: u16, detail: &str) -> Self {
+        let status = Status(status);
+        let json = format!(
+            "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\"}}\n",
+            status.reason(),
+            status.0,
+            detail.escape_default()
+        );
+        Self::new(status.0, "application/problem+json", Body::Whole(json.into()))
+    }
+
+    /// With one more field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Content-Length, or none is needed.
+    Length(u64),
+    /// Transfer-Encoding: chunked.
+    Chunked,
+    /// The connection ends with it: to HTTP/1.0, without a length.
+    UntilClose,
+}
+
+/// The head of a response. `closes` says that the connection ends after it; `keeps_1_0` that an HTTP/1.0 client
+/// asked to keep it.
+pub(super) fn head(response: &Response, framing: Framing, date: &str, closes: bool, keeps_1_0: bool) -> Bytes {
+    let mut out = BytesMut::with_capacity(256);
+    let status = response.status;
+    let written = write!(out, "HTTP/1.1 {} {}\r\nDate: {date}\r\nServer: taphouse\r\n", status.0, status.reason())
+        .and_then(|()| response.fields.iter().try_for_each(|(name, value)| write!(out, "{name}: {value}\r\n")))
+        .and_then(|()| match framing {
+            Framing::Length(_) if status.0 == 204 => Ok(()),
+            Framing::Length(n) => write!(out, "Content-Length: {n}\r\n"),
+            Framing::Chunked => out.write_str("Transfer-Encoding: chunked\r\n"),
+            Framing::UntilClose => Ok(()),
+        })
+        .and_then(|()| match (closes, keeps_1_0) {
+            (true, _) => out.write_str("Connection: close\r\n"),
+            (false, true) => out.write_str("Connection: keep-alive\r\n"),
+            (false, false) => Ok(()),
+        })
+        .and_then(|()| out.write_str("\r\n"));
+    written.expect("a buffer takes what is written");
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_complete() {
+        let response = Response::text(200, "hi").with("Allow", "GET");
+        let head = head(&response, Framing::Length(2), "Sun, 06 Nov 1994 08:49:37 GMT", true, false);
+        assert_eq!(
+            head,
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: taphouse\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nAllow: GET\r\nContent-Length: 2\r\n\
+             Connection: close\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_problem_is_json_whatever_it_quotes() {
+        let Body::Whole(json) = Response::problem(400, "a \"quote\"").body else { panic!("whole") };
+        assert!(json.ends_with(b"\"detail\":\"a \\\"quote\\\"\"}\n"));
+    }
+}

@@ -1,0 +1,286 @@
+//! A session: one TCP stream with HTTP on it, until both are over.
+//!
+//! ```text
+//! Serving --fate Finish, all written--> Closing --peer finished, or the bound is met--> gone
+//! ```
+//!
+//! The end is what servers get wrong: a close while the peer still sends makes a RST, and that overtakes the
+//! answer. So: send all, then FIN, then read and throw away within a bound (RFC 9112 9.6).
+
+use std::net::SocketAddrV4;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+
+use crate::app::{App, Desk};
+use crate::fault::{self, Fault};
+use crate::http::{Connection, Date, Fate, Limits, Scope};
+use crate::limits;
+use crate::serve::vitals::{ServeCounters, Snapshot};
+use crate::stack::{ConnId, Stack, Stream};
+use crate::tcp::ReadError;
+use crate::time::{Instant, Now};
+
+/// What a session needs from around it, for the time of a call.
+pub struct Surroundings<'a> {
+    /// The time.
+    pub now: Now,
+    /// The rendered date.
+    pub date: &'a mut Date,
+    /// Where its stream is.
+    pub stack: &'a mut Stack,
+    /// Who answers.
+    pub app: &'a mut App,
+    /// What is counted.
+    pub counters: &'a mut ServeCounters,
+}
+
+/// Whether a session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It does.
+    Open,
+    /// It is over, and its stream released.
+    Gone,
+}
+
+/// One session.
+pub struct Session {
+    id: ConnId,
+    remote: SocketAddrV4,
+    http: Connection,
+    phase: Phase,
+    /// Output for which there was no room.
+    carry: Bytes,
+    peer_finished: bool,
+    opened: Instant,
+    bytes_in: u64,
+    bytes_out: u64,
+    /// Bytes that were queued when the peer last took some, and when that was.
+    stalled: (usize, Instant),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Closing { until: Instant, discarded: u64 },
+}
+
+impl Session {
+    /// A session on a stream that was just accepted.
+    pub fn new(now: Instant, id: ConnId, stack: &mut Stack, limits: Limits) -> Self {
+        let mut stream = stack.stream(id);
+        // Answers are written whole before anything is sent; holding their last segment back would cost a round trip.
+        stream.set_nagle(false);
+        let remote = stream.remote();
+        Self {
+            id,
+            remote,
+            http: Connection::new(now, limits),
+            phase: Phase::Serving,
+            carry: Bytes::new(),
+            peer_finished: false,
+            opened: now,
+            bytes_in: 0,
+            bytes_out: 0,
+            stalled: (0, now),
+        }
+    }
+
+    /// Its stream.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Does what can be done now: called whenever something happened to the stream.
+    pub fn advance(&mut self, around: &mut Surroundings<'_>) -> Next {
+        if self.phase == Phase::Serving {
+            while self.read(around) | self.write(around) {}
+            if self.is_stalled(around) {
+                return self.give_up(around, "takes nothing");
+            }
+            match self.http.fate() {
+                Fate::Drop => return self.give_up(around, "cannot be answered"),
+                Fate::Finish if !self.has_output() => self.begin_closing(around),
+                Fate::Finish | Fate::Open => {}
+            }
+        }
+        if let Phase::Closing { .. } = self.phase
+            && self.is_closed(around)
+        {
+            return self.release(around, "done");
+        }
+        self.set_alarm(around);
+        Next::Open
+    }
+
+    /// The stream's alarm.
+    pub fn handle_alarm(&mut self, around: &mut Surroundings<'_>) -> Next {
+        self.with_http(around, |http, scope| http.handle_timeout(scope));
+        self.advance(around)
+    }
+
+    /// The connection ended without us.
+    pub fn handle_closed(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {
+        self.release(around, why)
+    }
+
+    /// The program stops: no further request is taken.
+    pub fn stop(&mut self, around: &mut Surroundings<'_>) -> Next {
+        self.http.stop();
+        self.advance(around)
+    }
+
+    /// Moves what has arrived to the protocol; true when something was.
+    fn read(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let mut has_moved = false;
+        while self.http.wants_input() {
+            match around.stack.stream(self.id).read() {
+                Ok(bytes) => {
+                    self.bytes_in += bytes.len() as u64;
+                    self.with_http(around, |http, scope| http.handle_input(scope, bytes));
+                }
+                Err(ReadError::Finished) => {
+                    if std::mem::replace(&mut self.peer_finished, true) {
+                        break;
+                    }
+                    self.with_http(around, |http, scope| http.handle_end(scope));
+                }
+                Err(ReadError::Blocked | ReadError::Closed(_)) => break,
+            }
+            has_moved = true;
+        }
+        has_moved
+    }
+
+    /// Moves output to the stream, while little of it waits there; true when something was.
+    fn write(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let mut has_moved = false;
+        loop {
+            let mut stream = around.stack.stream(self.id);
+            let (room, unsent) = (stream.room(), stream.unsent());
+            if room == 0 || unsent >= limits::BODY_LOW_WATER {
+                break;
+            }
+            if self.carry.is_empty() {
+                match self.with_http(around, |http, scope| http.poll_output(scope, room)).flatten() {
+                    Some(bytes) => self.carry = bytes,
+                    None => return has_moved,
+                }
+            }
+            match around.stack.stream(self.id).write(self.carry.clone()) {
+                Ok(taken) => {
+                    let _ = self.carry.split_to(taken);
+                    self.bytes_out += taken as u64;
+                    has_moved = true;
+                }
+                Err(_) => break,
+            }
+        }
+        around.stack.stream(self.id).notify_below(limits::BODY_LOW_WATER / 2);
+        has_moved
+    }
+
+    fn has_output(&self) -> bool {
+        !self.carry.is_empty() || self.http.has_output()
+    }
+
+    /// The peer has taken nothing of what is queued for too long.
+    fn is_stalled(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let now = around.now.mono;
+        let queued = around.stack.stream(self.id).queued();
+        let acknowledged = self.bytes_out as usize - queued;
+        if queued == 0 || self.stalled.0 != acknowledged {
+            self.stalled = (acknowledged, now);
+        }
+        queued > 0 && now.since(self.stalled.1) >= limits::WRITE_TIMEOUT
+    }
+
+    fn begin_closing(&mut self, around: &mut Surroundings<'_>) {
+        around.stack.stream(self.id).shutdown();
+        let until = around.now.mono + limits::LINGER.0;
+        self.phase = Phase::Closing { until, discarded: 0 };
+    }
+
+    /// Throws away what still arrives; true when there is nothing more to wait for.
+    fn is_closed(&mut self, around: &mut Surroundings<'_>) -> bool {
+        if fault::is(Fault::NoLinger) {
+            return true;
+        }
+        let Phase::Closing { until, mut discarded } = self.phase else { return false };
+        let mut stream = around.stack.stream(self.id);
+        let mut is_over = false;
+        loop {
+            match stream.read() {
+                Ok(bytes) => discarded += bytes.len() as u64,
+                Err(ReadError::Blocked) => break,
+                Err(ReadError::Finished | ReadError::Closed(_)) => {
+                    is_over = true;
+                    break;
+                }
+            }
+        }
+        // While our own data is under way the wait is not for the peer's.
+        let until = if stream.queued() > 0 { around.now.mono + limits::LINGER.0 } else { until };
+        self.phase = Phase::Closing { until, discarded };
+        is_over || discarded > limits::LINGER.1 || around.now.mono >= until || self.is_stalled(around)
+    }
+
+    fn set_alarm(&self, around: &mut Surroundings<'_>) {
+        let stalls = self.stalled.1 + limits::WRITE_TIMEOUT;
+        let mut stream = around.stack.stream(self.id);
+        let writing = (stream.queued() > 0).then_some(stalls);
+        let waiting = match self.phase {
+            Phase::Serving => self.http.poll_timeout(),
+            Phase::Closing { until, .. } => Some(until),
+        };
+        stream.set_alarm([writing, waiting].into_iter().flatten().min());
+    }
+
+    /// Runs the protocol. A panic of a handler ends this session and no other: 500 where nothing was answered
+    /// yet, and no word of what the request held.
+    fn with_http<T>(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T,
+    ) -> Option<T> {
+        let snapshot = Snapshot { stack: &*around.stack, serve: *around.counters };
+        let mut desk = Desk { app: around.app, vitals: &snapshot };
+        let mut scope = Scope { now: around.now, date: around.date, handler: &mut desk };
+        let http = &mut self.http;
+        match catch_unwind(AssertUnwindSafe(|| f(http, &mut scope))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                around.counters.panics += 1;
+                log::error!("{}: a handler panicked; the connection is closed", self.remote);
+                self.http.fail(around.now, around.date);
+                None
+            }
+        }
+    }
+
+    fn give_up(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {
+        self.report(around, why);
+        around.stack.stream(self.id).abort();
+        Next::Gone
+    }
+
+    fn release(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {
+        self.report(around, why);
+        let stream: Stream<'_> = around.stack.stream(self.id);
+        stream.release();
+        Next::Gone
+    }
+
+    fn report(&self, around: &mut Surroundings<'_>, why: &str) {
+        around.counters.requests += self.http.requests();
+        log::info!(
+            "{} {why}: {} requests, {} bytes in, {} bytes out, {}",
+            self.remote,
+            self.http.requests(),
+            self.bytes_in,
+            self.bytes_out,
+            around.now.mono.since(self.opened)
+        );
+    }
+}

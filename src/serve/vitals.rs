@@ -1,0 +1,71 @@
+//! The house's own metrics, in the text format of Prometheus. Labels are names of our own, so none is escaped.
+
+use std::fmt::Write as _;
+
+use crate::app::Vitals;
+use crate::stack::Stack;
+
+/// What is counted above the stack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServeCounters {
+    /// Requests whose heads were taken, on sessions that are over.
+    pub requests: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+}
+
+/// All counters, for the time of a call.
+pub struct Snapshot<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
+    /// What is above it.
+    pub serve: ServeCounters,
+}
+
+impl Vitals for Snapshot<'_> {
+    fn write_metrics(&self, out: &mut String) {
+        let c = self.stack.counters();
+        let (connections, half_open, time_wait) = self.stack.population();
+        let counters = [
+            ("frames_received", "Frames handed to the stack", c.frames_received),
+            ("received_bytes", "Bytes of them", c.bytes_received),
+            ("frames_sent", "Frames given to the link", c.frames_sent),
+            ("sent_bytes", "Bytes of them", c.bytes_sent),
+            ("tcp_accepted", "Connections that came to us and were established", c.accepted),
+            ("tcp_opened", "Connections that we opened", c.opened),
+            ("tcp_failed", "Connections that ended other than by both sides finishing", c.failed),
+            ("tcp_resent_segments", "Segments sent more than once", c.resent),
+            ("tcp_resets_sent", "RSTs sent", c.resets_sent),
+            ("tcp_challenges_sent", "Challenge ACKs sent (RFC 5961)", c.challenges_sent),
+            ("icmp_echoes", "Echo requests answered", c.echoes),
+            ("icmp_errors_sent", "ICMP errors sent", c.icmp_errors_sent),
+            ("http_requests", "Requests on connections that are over", self.serve.requests),
+            ("handler_panics", "Handlers that panicked", self.serve.panics),
+            ("turns", "Turns of the loop", self.serve.turns),
+        ];
+        let gauges = [
+            ("tcp_connections", "Connections now", connections),
+            ("tcp_half_open", "Half-open connections now", half_open),
+            ("tcp_time_wait", "Connections in TIME-WAIT now", time_wait),
+        ];
+        let mut write = || -> std::fmt::Result {
+            for (name, help, value) in counters {
+                writeln!(out, "# HELP taphouse_{name}_total {help}.\n# TYPE taphouse_{name}_total counter")?;
+                writeln!(out, "taphouse_{name}_total {value}")?;
+            }
+            for (name, help, value) in gauges {
+                writeln!(out, "# HELP taphouse_{name} {help}.\n# TYPE taphouse_{name} gauge")?;
+                writeln!(out, "taphouse_{name} {value}")?;
+            }
+            writeln!(out, "# HELP taphouse_drops_total Frames, or what they carried, that went no further.")?;
+            writeln!(out, "# TYPE taphouse_drops_total counter")?;
+            for (drop, count) in self.stack.drops().iter() {
+                writeln!(out, "taphouse_drops_total{{reason=\"{}\"}} {count}", drop.name())?;
+            }
+            Ok(())
+        };
+        write().expect("a string takes what is written");
+    }
+}

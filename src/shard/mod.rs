@@ -1,0 +1,255 @@
+//! One core's loop: a link, a stack, and the sessions on it.
+//!
+//! ```text
+//! Link::recv -> Stack::handle_frame -> Session::advance -> Stack::poll_transmit -> Link::send
+//! ```
+//!
+//! A frame goes all this way before the next one is taken, so the answer to it, and the ACK on the answer, leave in
+//! the same turn.
+
+pub mod runner;
+
+use std::fmt;
+use std::io;
+
+use crate::app::App;
+use crate::frame::Frame;
+use crate::http::{Date, Limits};
+use crate::limits;
+use crate::link::{Link, Received, Sent};
+use crate::rand::Seed;
+use crate::serve::session::Next;
+use crate::serve::vitals::ServeCounters;
+use crate::serve::{Session, Surroundings};
+use crate::stack::{self, ConnId, Event, ListenConfig, Stack, Trouble};
+use crate::time::{Instant, Now};
+use crate::wire::ethernet::Mac;
+
+/// What a shard is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The stack below.
+    pub stack: stack::Config,
+    /// The port of HTTP.
+    pub port: u16,
+    /// How it listens.
+    pub listen: ListenConfig,
+    /// How long HTTP waits.
+    pub http: Limits,
+}
+
+/// What a turn leaves to be done.
+#[derive(Debug)]
+pub enum Turn {
+    /// Nothing until something happens, or until `poll_timeout`.
+    Idle,
+    /// There are more frames; come back at once.
+    Busy,
+    /// The shard cannot go on.
+    Ended(End),
+}
+
+/// Why a shard cannot go on.
+#[derive(Debug)]
+pub enum End {
+    /// The link is gone.
+    LinkGone(io::Error),
+    /// Somebody else has our address.
+    AddressTaken(Mac),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LinkGone(error) => write!(f, "the interface is gone: {error}"),
+            Self::AddressTaken(mac) => write!(
+                f,
+                "the address is taken: {mac} uses it already; choose another with --addr, or stop the other host"
+            ),
+        }
+    }
+}
+
+/// One core's share of the house.
+pub struct Shard<L> {
+    link: L,
+    stack: Stack,
+    sessions: Vec<Option<Session>>,
+    live: usize,
+    app: App,
+    date: Date,
+    counters: ServeCounters,
+    config: Config,
+    buffer: Vec<u8>,
+    frame: Frame,
+    /// `frame` waits for the link.
+    is_stalled: bool,
+    end: Option<End>,
+}
+
+impl<L: Link> Shard<L> {
+    /// A shard that begins to claim its address now.
+    pub fn new(link: L, config: Config, seed: &Seed, now: Instant) -> Self {
+        let mut stack = Stack::new(config.stack.clone(), seed, now);
+        stack.listen(config.port, config.listen);
+        Self {
+            link,
+            stack,
+            sessions: Vec::new(),
+            live: 0,
+            app: App::default(),
+            date: Date::default(),
+            counters: ServeCounters::default(),
+            config,
+            buffer: vec![0; 65_536 + 64],
+            frame: Frame::default(),
+            is_stalled: false,
+            end: None,
+        }
+    }
+
+    /// Takes a bounded number of frames all the way, and does what is due.
+    pub fn turn(&mut self, now: Now) -> Turn {
+        self.counters.turns += 1;
+        let mut is_drained = false;
+        for _ in 0..limits::FRAMES_PER_TURN {
+            match self.link.recv(now.mono, &mut self.buffer) {
+                Received::Frame(len) => self.stack.handle_frame(now.mono, &self.buffer[..len]),
+                Received::Nothing => {
+                    is_drained = true;
+                    break;
+                }
+                Received::Gone(error) => return Turn::Ended(End::LinkGone(error)),
+            }
+            self.serve_and_send(now);
+        }
+        self.stack.handle_timeout(now.mono);
+        self.serve_and_send(now);
+        match self.end.take() {
+            Some(end) => Turn::Ended(end),
+            None if is_drained => Turn::Idle,
+            None => Turn::Busy,
+        }
+    }
+
+    /// When the next turn is due without anything happening.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.stack.poll_timeout(), self.link.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// A frame waits for the link to take it.
+    pub fn is_stalled(&self) -> bool {
+        self.is_stalled
+    }
+
+    /// The stack, to look at.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The link.
+    pub fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// Sessions that are open.
+    pub fn sessions(&self) -> usize {
+        self.live
+    }
+
+    /// Nothing is in flight any more.
+    pub fn is_quiet(&self) -> bool {
+        self.live == 0 && self.stack.population().0 == 0
+    }
+
+    /// Takes no further connections and requests. What is in flight goes on.
+    pub fn stop(&mut self, now: Now) {
+        self.stack.unlisten(self.config.port);
+        let ids: Vec<ConnId> = self.sessions.iter().flatten().map(Session::id).collect();
+        ids.into_iter().for_each(|id| self.with_session(now, id, Session::stop));
+        self.serve_and_send(now);
+    }
+
+    fn serve_and_send(&mut self, now: Now) {
+        loop {
+            while let Some(event) = self.stack.poll_event() {
+                self.handle_event(now, event);
+            }
+            // Sending can make room, which is an event again.
+            if !self.send(now) {
+                break;
+            }
+        }
+    }
+
+    /// Gives frames to the link until there is none, or no room; true when users were told something by it.
+    fn send(&mut self, now: Now) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        loop {
+            if !self.is_stalled && !self.stack.poll_transmit(now.mono, &mut self.frame) {
+                return self.stack.has_events();
+            }
+            match self.link.send(now.mono, &self.frame) {
+                Sent::Done => self.is_stalled = false,
+                Sent::Full => {
+                    self.is_stalled = true;
+                    return false;
+                }
+                Sent::Gone(error) => {
+                    self.end = Some(End::LinkGone(error));
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Accepted { id, .. } => {
+                let session = Session::new(now.mono, id, &mut self.stack, self.config.http);
+                if self.sessions.len() <= id.index() {
+                    self.sessions.resize_with(id.index() + 1, || None);
+                }
+                self.sessions[id.index()] = Some(session);
+                self.live += 1;
+                self.with_session(now, id, Session::advance);
+            }
+            Event::Readable(id) | Event::Writable(id) => self.with_session(now, id, Session::advance),
+            Event::Alarm(id) => self.with_session(now, id, Session::handle_alarm),
+            Event::Closed(id, cause) => {
+                self.with_session(now, id, |session, around| {
+                    session.handle_closed(around, &cause.to_string())
+                });
+            }
+            Event::Connected(_) | Event::Urgent(_) | Event::Trouble(_) => {}
+            Event::Host(Trouble::AddressTaken(mac)) => self.end = Some(End::AddressTaken(mac)),
+            Event::Host(Trouble::AddressContested(mac)) => {
+                log::warn!("{mac} uses our address {} too; it is defended", self.config.stack.subnet.address);
+            }
+        }
+    }
+
+    /// Calls a session, if it still is there.
+    fn with_session(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        f: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> Next,
+    ) {
+        let Some(slot) = self.sessions.get_mut(id.index()) else { return };
+        let Some(session) = slot.as_mut().filter(|s| s.id() == id) else { return };
+        let mut around = Surroundings {
+            now,
+            date: &mut self.date,
+            stack: &mut self.stack,
+            app: &mut self.app,
+            counters: &mut self.counters,
+        };
+        if f(session, &mut around) == Next::Gone {
+            *slot = None;
+            self.live -= 1;
+        }
+    }
+}
