@@ -138,7 +138,7 @@ impl Connection {
         let mut connection = Self::new(now, half_open.flow, half_open.iss, mtu, config);
         connection.step(Step::PassiveOpen);
         connection.step(Step::Syn);
-        connection.snd.nxt = half_open.iss + 1;
+        connection.snd.handle_syn_sent();
         connection.syn_was_resent = half_open.was_resent();
         connection.apply(&half_open.peer);
         if !connection.syn_was_resent {

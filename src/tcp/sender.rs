@@ -33,6 +33,8 @@ pub struct Sender {
     pub shift: u8,
     /// What is queued; its first byte has the sequence number `una`, once our SYN is acknowledged.
     pub buffer: SendBuffer,
+    /// Our SYN is in flight, in front of all bytes.
+    is_syn_in_flight: bool,
     fin: Fin,
 }
 
@@ -77,6 +79,7 @@ impl Sender {
             mss,
             shift: 0,
             buffer: SendBuffer::default(),
+            is_syn_in_flight: false,
             fin: Fin::Open,
         }
     }
@@ -84,6 +87,12 @@ impl Sender {
     /// Bytes sent and not acknowledged, SYN and FIN included.
     pub fn flight(&self) -> u32 {
         self.nxt - self.una
+    }
+
+    /// Our SYN leaves, for the first time or again.
+    pub fn handle_syn_sent(&mut self) {
+        self.nxt = self.una + 1;
+        self.is_syn_in_flight = true;
     }
 
     /// The user will write no more.
@@ -119,6 +128,7 @@ impl Sender {
             self.fin = Fin::Acked;
         }
         self.una = ack;
+        self.is_syn_in_flight = false;
         if self.up.is_some_and(|up| up.le(ack)) {
             self.up = None;
         }
@@ -225,7 +235,7 @@ impl Sender {
     }
 
     fn sent_bytes(&self) -> usize {
-        self.flight() as usize - usize::from(self.fin == Fin::Sent)
+        self.flight() as usize - usize::from(self.fin == Fin::Sent) - usize::from(self.is_syn_in_flight)
     }
 }
 
@@ -261,6 +271,17 @@ mod tests {
         assert_eq!(s.resend_segment(s.una + 1500, s.nxt), (0, true));
         assert_eq!(s.handle_ack(s.nxt, false), 1500);
         assert!(s.is_fin_acked() && !s.has_outstanding());
+    }
+
+    #[test]
+    fn a_syn_in_flight_is_no_byte_of_the_buffer() {
+        let mut s = sender(1000);
+        s.handle_syn_sent();
+        assert_eq!((s.flight(), s.unsent()), (1, 0));
+        queue(&mut s, 10);
+        assert_eq!(s.unsent(), 10);
+        s.handle_ack(s.nxt, true);
+        assert_eq!((s.flight(), s.unsent(), s.buffer.len()), (0, 10, 10));
     }
 
     #[test]

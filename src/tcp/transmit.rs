@@ -54,7 +54,7 @@ impl Connection {
         } else {
             self.rtt.handle_sent(now, iss + 1);
         }
-        self.snd.nxt = iss + 1;
+        self.snd.handle_syn_sent();
         self.arm_send_timers(now, false);
         let mss = Some(handshake::local_mss(self.mtu));
         Some((header, Options { mss, window_scale, ..Options::default() }))
