@@ -423,7 +423,7 @@ impl Connection {
         if !unread_survives {
             self.rcv.discard();
         }
-        self.snd.buffer = super::send_buffer::SendBuffer::default();
+        self.snd.discard();
         self.signals.closed = true;
     }
 

@@ -102,6 +102,14 @@ impl Sender {
         }
     }
 
+    /// The connection is over: nothing is queued or in flight any more.
+    pub fn discard(&mut self) {
+        self.buffer = SendBuffer::default();
+        self.una = self.nxt;
+        self.is_syn_in_flight = false;
+        self.fin = Fin::Acked;
+    }
+
     /// Our FIN was acknowledged.
     pub fn is_fin_acked(&self) -> bool {
         self.fin == Fin::Acked
@@ -282,6 +290,15 @@ mod tests {
         assert_eq!(s.unsent(), 10);
         s.handle_ack(s.nxt, true);
         assert_eq!((s.flight(), s.unsent(), s.buffer.len()), (0, 10, 10));
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_in_flight_when_it_is_over() {
+        let mut s = sender(10_000);
+        queue(&mut s, 3000);
+        s.handle_sent(1000, false);
+        s.discard();
+        assert_eq!((s.flight(), s.unsent(), s.has_outstanding()), (0, 0, false));
     }
 
     #[test]
