@@ -144,9 +144,14 @@ impl Sender {
     }
 
     /// Takes the window of a segment, unless an older one told a newer (RFC 9293 3.10.7.4, MUST-34 on shrinking:
-    /// a smaller window is believed). True when it changed.
+    /// a smaller window is believed). True when it changed. Comes before [`handle_ack`](Self::handle_ack).
+    ///
+    /// Deviation, as in Linux: what acknowledges new data is newer whatever its sequence number is. By WL1 alone
+    /// the window of a segment that the peer sends again is ignored while its ACK is taken, so that an old
+    /// window, counted from a new UNA, reaches beyond what the peer ever offered.
     pub fn handle_window(&mut self, header: &Header) -> bool {
-        let is_newer = self.wl1.lt(header.seq) || (self.wl1 == header.seq && self.wl2.le(header.ack));
+        let is_newer = header.ack.gt(self.una)
+            || self.wl1.lt(header.seq) || (self.wl1 == header.seq && self.wl2.le(header.ack));
         if !is_newer {
             return false;
         }
@@ -327,6 +332,7 @@ mod tests {
     #[test]
     fn older_windows_are_not_believed() {
         let mut s = sender(0);
+        s.una = SeqNum(6);
         let header = |seq, ack, window| Header {
             src_port: 1,
             dst_port: 2,
@@ -341,6 +347,8 @@ mod tests {
         assert!(!s.handle_window(&header(10, 4, 200)), "an older acknowledgment");
         assert!(s.handle_window(&header(10, 5, 50)), "the same again may tell a new one");
         assert_eq!((s.wnd, s.max_wnd), (50, 100));
+        assert!(s.handle_window(&header(4, 7, 20)), "sent again, yet it acknowledges more");
+        assert_eq!(s.wnd, 20);
     }
 
     #[test]
