@@ -225,8 +225,10 @@ impl Receiver {
         field as u16
     }
 
-    /// Forgets everything that was received: nobody will read it.
+    /// Forgets everything that was received: nobody will read it. The end is then not reached either: a stream
+    /// that lost its last bytes must not look whole.
     pub fn discard(&mut self) {
+        self.is_finished &= self.buffer.is_empty();
         self.buffer.clear();
         self.assembler.clear();
     }
@@ -343,6 +345,17 @@ mod tests {
         assert_eq!(updates.last(), Some(&true));
         r.handle_ack_sent();
         assert_eq!(r.window(), 10_000);
+    }
+
+    #[test]
+    fn the_end_is_not_reached_over_discarded_bytes() {
+        for (unread, is_finished) in [(&b"lost"[..], false), (b"", true)] {
+            let mut r = receiver(1000);
+            r.handle_payload(SeqNum(100), unread);
+            assert!(r.handle_fin(SeqNum(100 + unread.len() as u32)));
+            r.discard();
+            assert_eq!(r.is_finished(), is_finished);
+        }
     }
 
     #[test]
