@@ -30,6 +30,10 @@ impl Stack {
 
     fn handle_ethernet(&mut self, frame: &[u8], has_fcs: bool) -> Result<(), Drop> {
         let frame = if has_fcs { fcs::check(frame)? } else { frame };
+        if has_fcs && frame.len() < ethernet::MIN_LEN {
+            // What a collision leaves (IEEE 802.3 4.2.4.2.2). A TAP has none, and does not pad.
+            return Err(Drop::FrameTooShort);
+        }
         if frame.len() > ethernet::HEADER_LEN + self.config.link.mtu {
             return Err(Drop::FrameTooLong);
         }
