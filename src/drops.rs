@@ -123,6 +123,8 @@ drops! {
 
     /// A UDP datagram that ends early.
     UdpTruncated = "udp_truncated",
+    /// The UDP checksum does not match.
+    UdpBadChecksum = "udp_bad_checksum",
     /// A UDP datagram; answered by ICMP port unreachable.
     UdpNoListener = "udp_no_listener",
     /// A UDP datagram to a broadcast address; not answered.

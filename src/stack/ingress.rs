@@ -11,7 +11,7 @@ use crate::time::Instant;
 use crate::wire::arp::{self, Operation};
 use crate::wire::ethernet::{self, EtherType, Mac};
 use crate::wire::ipv4::{self, Packet, protocol};
-use crate::wire::{fcs, icmpv4};
+use crate::wire::{fcs, icmpv4, udp};
 
 impl Stack {
     /// Takes a frame as the link gave it.
@@ -165,9 +165,11 @@ impl Stack {
             protocol::TCP if to_broadcast => Err(Drop::TcpBroadcast),
             protocol::TCP => self.handle_tcp(header, payload),
             protocol::ICMP => self.handle_icmp(header, payload, to_broadcast),
-            protocol::UDP if payload.len() < 8 => Err(Drop::UdpTruncated),
-            protocol::UDP if to_broadcast => Err(Drop::UdpBroadcast),
             protocol::UDP => {
+                udp::check(header.src, header.dst, payload)?;
+                if to_broadcast {
+                    return Err(Drop::UdpBroadcast);
+                }
                 self.send_unreachable(icmpv4::Unreachable::Port, header, bytes, header_len);
                 Err(Drop::UdpNoListener)
             }

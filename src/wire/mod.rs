@@ -12,6 +12,7 @@ pub mod ipv4;
 pub mod seq;
 pub mod tcp;
 pub mod tcp_options;
+pub mod udp;
 
 /// The 16 bits at `at`, in network order. The caller has checked the length.
 pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
