@@ -126,6 +126,10 @@ impl Stack {
     }
 
     fn send_icmp_error(&mut self, message: Message, about: &ipv4::Header, quote: &[u8]) {
+        if about.protocol == protocol::ICMP && !quotes_icmp_query(quote) {
+            // RFC 1122 3.2.2: never about an ICMP error, which may come in fragments that time out.
+            return;
+        }
         let now = self.now;
         if !self.limiters.icmp_error.allows(now) {
             return self.count(Drop::IcmpRateLimited);
@@ -135,4 +139,10 @@ impl Stack {
         let payload = Bytes::copy_from_slice(quote);
         self.reply(Reply::Ip { header, transport: Transport::icmp(&message, &payload), payload });
     }
+}
+
+/// The quoted ICMP message is known to be no error: an echo, or one of the other questions and answers of RFC 792.
+fn quotes_icmp_query(quote: &[u8]) -> bool {
+    let kind = Packet::parse_quote(quote).ok().and_then(|(_, message)| message.first().copied());
+    matches!(kind, Some(0 | 8 | 13..=18))
 }
