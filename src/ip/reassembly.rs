@@ -21,6 +21,8 @@ pub struct Reassembly {
     agenda: VecDeque<(Instant, Key, u64)>,
     bytes: usize,
     born: u64,
+    /// Datagrams that made room for others, not told yet.
+    evicted: usize,
 }
 
 /// RFC 791 3.2: what fragments of one datagram have in common.
@@ -64,7 +66,7 @@ pub struct TimedOut {
 impl Reassembly {
     /// Nothing under way.
     pub fn new(hash: KeyedHash) -> Self {
-        Self { datagrams: HashMap::with_hasher(hash), agenda: VecDeque::new(), bytes: 0, born: 0 }
+        Self { datagrams: HashMap::with_hasher(hash), agenda: VecDeque::new(), bytes: 0, born: 0, evicted: 0 }
     }
 
     /// Takes a fragment: the packet `bytes`, whose payload begins at `header_len`. Gives the datagram when it
@@ -115,6 +117,11 @@ impl Reassembly {
         }))
     }
 
+    /// How many datagrams made room for others since this was asked last.
+    pub fn take_evicted(&mut self) -> usize {
+        std::mem::take(&mut self.evicted)
+    }
+
     /// A datagram whose time is over.
     pub fn poll_timed_out(&mut self, now: Instant) -> Option<TimedOut> {
         loop {
@@ -156,6 +163,7 @@ impl Reassembly {
         });
         let Some((_, key, _)) = oldest.and_then(|at| self.agenda.remove(at)) else { return false };
         self.remove(key);
+        self.evicted += 1;
         true
     }
 
@@ -290,6 +298,7 @@ mod tests {
             assert!(r.bytes <= limits::REASSEMBLY_BYTES && r.datagrams.len() <= limits::REASSEMBLIES);
             assert!(r.agenda.len() <= 2 * limits::REASSEMBLIES);
         }
+        assert_eq!(r.take_evicted(), 1000 - r.datagrams.len());
         for n in 0..limits::FRAGMENTS_PER_DATAGRAM {
             give(&mut r, 5000, n * 16, true, &[1; 8]).unwrap();
         }

@@ -138,7 +138,11 @@ impl Stack {
         if !header.is_fragment() {
             return self.deliver(header, bytes, packet.header_len, to_broadcast);
         }
-        match self.reassembly.handle_fragment(self.now, header, bytes, packet.header_len)? {
+        let result = self.reassembly.handle_fragment(self.now, header, bytes, packet.header_len);
+        for _ in 0..self.reassembly.take_evicted() {
+            self.count(Drop::FragmentLimit);
+        }
+        match result? {
             None => Ok(()),
             Some(whole) => {
                 let mut bytes = vec![0; ipv4::HEADER_LEN];
