@@ -239,7 +239,10 @@ impl Stack {
         };
         let now = self.now;
         if self.limiters.challenge.allows(now) {
+            self.counters.challenges_sent += 1;
             self.reply(Reply::Tcp { remote_ip: entry.flow.remote_ip, header, options: Options::default() });
+        } else {
+            self.count(Drop::TcpChallengeLimited);
         }
         Err(Drop::TcpTimeWait)
     }
