@@ -3,7 +3,8 @@
 use super::egress::Reply;
 use super::{Place, Stack, TimerKey};
 use crate::drops::Drop;
-use crate::tcp::handshake::{HalfOpen, Overdue, Peer};
+use crate::limits;
+use crate::tcp::handshake::{HalfOpen, Overdue, Peer, unscaled_window};
 use crate::tcp::{Connection, Flow, Outcome, isn};
 use crate::wire::ipv4;
 use crate::wire::seq::SeqNum;
@@ -141,6 +142,11 @@ impl Stack {
         if !flags.has(Flags::ACK) {
             return Err(Drop::TcpNoAck);
         }
+        let window = unscaled_window(self.receive_capacity(flow.local_port));
+        if let Err(drop) = peer.check_sequence(&segment.header, payload.len(), window) {
+            self.acknowledge_small(flow, iss + 1, peer.irs + 1, window);
+            return Err(drop);
+        }
         if ack != iss + 1 {
             self.send_reset(flow, ack, None);
             return Err(Drop::TcpHandshakeBadAck);
@@ -193,13 +199,27 @@ impl Stack {
 
     fn send_syn_ack(&mut self, index: u32) {
         let half_open = &self.half_open[index as usize];
-        let capacity = self
-            .listeners
-            .get(&half_open.flow.local_port)
-            .map_or(crate::limits::RECEIVE_BUFFER, |l| l.config.tcp.receive_buffer);
+        let capacity = self.receive_capacity(half_open.flow.local_port);
         let (header, options) = half_open.syn_ack(self.config.link.mtu, capacity);
         let remote_ip = half_open.flow.remote_ip;
         self.reply(Reply::Tcp { remote_ip, header, options });
+    }
+
+    /// Bytes that a connection to this port can hold unread.
+    fn receive_capacity(&self, port: u16) -> usize {
+        self.listeners.get(&port).map_or(limits::RECEIVE_BUFFER, |l| l.config.tcp.receive_buffer)
+    }
+
+    /// An ACK for a flow that has no connection to send it, as far as the rate limit of challenges goes.
+    fn acknowledge_small(&mut self, flow: Flow, seq: SeqNum, ack: SeqNum, window: u16) {
+        let now = self.now;
+        if !self.limiters.challenge.allows(now) {
+            return self.count(Drop::TcpChallengeLimited);
+        }
+        self.counters.challenges_sent += 1;
+        let (src_port, dst_port) = (flow.local_port, flow.remote_port);
+        let header = Header { src_port, dst_port, seq, ack, flags: Flags::ACK, window, urgent: 0 };
+        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options: Options::default() });
     }
 
     // --- TIME-WAIT -------------------------------------------------------------------------------------
@@ -228,22 +248,7 @@ impl Stack {
         if flags.has(Flags::FIN) {
             self.time_waits.restart(self.now, index);
         }
-        let header = Header {
-            src_port: entry.flow.local_port,
-            dst_port: entry.flow.remote_port,
-            seq: entry.snd_nxt,
-            ack: entry.rcv_nxt,
-            flags: Flags::ACK,
-            window: 0,
-            urgent: 0,
-        };
-        let now = self.now;
-        if self.limiters.challenge.allows(now) {
-            self.counters.challenges_sent += 1;
-            self.reply(Reply::Tcp { remote_ip: entry.flow.remote_ip, header, options: Options::default() });
-        } else {
-            self.count(Drop::TcpChallengeLimited);
-        }
+        self.acknowledge_small(entry.flow, entry.snd_nxt, entry.rcv_nxt, 0);
         Err(Drop::TcpTimeWait)
     }
 

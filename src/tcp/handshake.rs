@@ -6,6 +6,7 @@
 
 use super::flow::Flow;
 use super::rtt::Rtt;
+use crate::drops::Drop;
 use crate::time::{Duration, Instant};
 use crate::wheel::TimerId;
 use crate::wire::seq::SeqNum;
@@ -42,6 +43,26 @@ impl Peer {
             mss: options.mss.unwrap_or(DEFAULT_MSS).max(MIN_MSS).min(link_mss),
             window_scale: options.window_scale.map(|s| s.min(MAX_WINDOW_SCALE)),
             window: header.window,
+        }
+    }
+}
+
+impl Peer {
+    /// RFC 9293 3.10.7.4, first, while a half-open connection offers `window`. A segment from elsewhere must not
+    /// make a connection: that would refuse it, and wait without a timer for one that it takes.
+    ///
+    /// # Errors
+    /// [`Drop::TcpOutOfWindow`]; [`Drop::TcpSynChallenged`] for a SYN, with an ACK, that is not the peer's first.
+    pub fn check_sequence(&self, header: &Header, payload_len: usize, window: u16) -> Result<(), Drop> {
+        if header.flags.has(Flags::SYN) {
+            return if header.seq == self.irs { Ok(()) } else { Err(Drop::TcpSynChallenged) };
+        }
+        let is_inside = |seq: SeqNum| seq.is_within(self.irs + 1, u32::from(window));
+        let len = payload_len as u32 + u32::from(header.flags.has(Flags::FIN));
+        if is_inside(header.seq) || (len > 0 && is_inside(header.seq + (len - 1))) {
+            Ok(())
+        } else {
+            Err(Drop::TcpOutOfWindow)
         }
     }
 }
