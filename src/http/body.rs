@@ -157,8 +157,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type BodyAndRest = (Vec<u8>, Vec<u8>);
+
     /// Decodes input that comes in these parts: the body and what is left, or the refusal.
-    fn decode(parts: &[&[u8]]) -> Result<Option<(Vec<u8>, Vec<u8>)>, u16> {
+    fn decode(parts: &[&[u8]]) -> Result<Option<BodyAndRest>, u16> {
         let mut decoder = Decoder::new(BodyLength::Chunked);
         let mut body = Vec::new();
         for (i, part) in parts.iter().enumerate() {

@@ -84,7 +84,7 @@ impl Reassembly {
         let payload = &bytes[header_len..];
         let start = usize::from(header.fragment_offset);
         let end = start + payload.len();
-        if header.more_fragments && (payload.len() % 8 != 0 || payload.is_empty()) {
+        if header.more_fragments && (!payload.len().is_multiple_of(8) || payload.is_empty()) {
             return Err(Drop::FragmentBadLength);
         }
         if header_len + end > ipv4::MAX_LEN {
@@ -210,7 +210,7 @@ impl Datagram {
         };
         // RFC 815 3: the hole gives way to what is left of it before and after the fragment.
         let (first, last) = self.holes.remove(at);
-        if is_last && last != usize::MAX || is_last && at != self.holes.len() {
+        if is_last && (last != usize::MAX || at != self.holes.len()) {
             // Something beyond this end is known already.
             self.is_poisoned = true;
             return Err(Drop::FragmentBadEnd);

@@ -193,8 +193,8 @@ impl Stack {
         self.grow_ip(frame, &ipv4::Header::new(protocol::TCP, src, dst), len);
         let start = frame.head().len();
         header.emit(options, frame.grow_head(tcp::HEADER_LEN + options.len()));
-        let sum = Sum::pseudo_header(src, dst, protocol::TCP, len).add(&frame.head()[start..]);
-        let sum = frame.payload().iter().fold(sum, |sum, slice| sum.add(slice)).finish();
+        let sum = Sum::pseudo_header(src, dst, protocol::TCP, len).with(&frame.head()[start..]);
+        let sum = frame.payload().iter().fold(sum, |sum, slice| sum.with(slice)).finish();
         let at = start + tcp::CHECKSUM_AT;
         frame.head_mut()[at..at + 2].copy_from_slice(&sum.to_be_bytes());
     }

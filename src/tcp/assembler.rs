@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(a.pop(8).unwrap(), "bb");
         assert_eq!(a.pop(10).unwrap(), "AAAA");
         assert_eq!(a.pop(15).unwrap(), "b", "what lies before the position is skipped");
-        assert!(a.is_empty() && a.len() == 0);
+        assert!(a.is_empty());
+        assert_eq!(a.len, 0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Sum {
 
     /// This sum with the bytes that follow.
     #[must_use]
-    pub fn add(mut self, mut bytes: &[u8]) -> Self {
+    pub fn with(mut self, mut bytes: &[u8]) -> Self {
         if self.odd && !bytes.is_empty() {
             self.total += u64::from(bytes[0]);
             bytes = &bytes[1..];
@@ -49,7 +49,7 @@ impl Sum {
 
 /// The checksum of one slice.
 pub fn checksum(bytes: &[u8]) -> u16 {
-    Sum::default().add(bytes).finish()
+    Sum::default().with(bytes).finish()
 }
 
 /// The sum of big-endian 16-bit words, carries not yet folded in; an odd last byte counts as its high half.
@@ -102,7 +102,7 @@ mod tests {
             let mut at: Vec<_> = cuts.iter().map(|c| c.index(bytes.len() + 1)).collect();
             at.extend([0, bytes.len()]);
             at.sort_unstable();
-            let sum = at.windows(2).fold(Sum::default(), |s, w| s.add(&bytes[w[0]..w[1]]));
+            let sum = at.windows(2).fold(Sum::default(), |s, w| s.with(&bytes[w[0]..w[1]]));
             prop_assert_eq!(sum.finish(), checksum(&bytes));
         }
     }

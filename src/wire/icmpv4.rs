@@ -109,7 +109,7 @@ impl Message {
         out[2..4].fill(0);
         out[4..8].copy_from_slice(&word.to_be_bytes());
         debug_assert_eq!(be32(out, 4), word);
-        let sum = Sum::default().add(out).add(rest).finish();
+        let sum = Sum::default().with(out).with(rest).finish();
         out[2..4].copy_from_slice(&sum.to_be_bytes());
     }
 }

@@ -134,7 +134,7 @@ impl Header {
         out[1] = self.dscp << 2 | self.ecn & 3;
         out[2..4].copy_from_slice(&total.to_be_bytes());
         out[4..6].copy_from_slice(&self.id.to_be_bytes());
-        out[6..8].copy_from_slice(&(flags | self.fragment_offset / 8).to_be_bytes());
+        out[6..8].copy_from_slice(&(flags | (self.fragment_offset / 8)).to_be_bytes());
         out[8] = self.ttl;
         out[9] = self.protocol;
         out[10..12].fill(0);

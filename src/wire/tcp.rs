@@ -98,7 +98,7 @@ impl Segment {
         if bytes.len() < HEADER_LEN {
             return Err(Drop::TcpTruncated);
         }
-        if Sum::pseudo_header(src, dst, protocol::TCP, bytes.len()).add(bytes).finish() != 0 {
+        if Sum::pseudo_header(src, dst, protocol::TCP, bytes.len()).with(bytes).finish() != 0 {
             return Err(Drop::TcpBadChecksum);
         }
         let header_len = usize::from(bytes[12] >> 4) * 4;
@@ -162,7 +162,7 @@ mod tests {
         let mut out = vec![0; HEADER_LEN + options.len()];
         header.emit(options, &mut out);
         out.extend(payload);
-        let sum = Sum::pseudo_header(A, B, protocol::TCP, out.len()).add(&out).finish();
+        let sum = Sum::pseudo_header(A, B, protocol::TCP, out.len()).with(&out).finish();
         out[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&sum.to_be_bytes());
         out
     }
@@ -186,7 +186,7 @@ mod tests {
                 // A prefix is refused by its checksum, whose pseudo-header holds the length, unless the sum
                 // happens to come out right: one in 65,536.
                 prop_assert!(Segment::parse(A, B, &bytes[..len]).is_err()
-                    || Sum::pseudo_header(A, B, 6, len).add(&bytes[..len]).finish() == 0);
+                    || Sum::pseudo_header(A, B, 6, len).with(&bytes[..len]).finish() == 0);
             }
         }
 
