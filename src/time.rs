@@ -161,10 +161,11 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let shown: Vec<_> = [Duration::from_micros(7), Duration::from_millis(40), Duration::from_millis(1500)]
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let shown: Vec<_> =
+            [Duration::from_micros(7), Duration::from_millis(40), Duration::from_millis(1500)]
+                .iter()
+                .map(ToString::to_string)
+                .collect();
         assert_eq!(shown, ["7us", "40ms", "1.500s"]);
     }
 }

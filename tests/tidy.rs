@@ -1,14 +1,16 @@
 //! The walls of the house, read off its sources: which room may import which, how long files and functions are,
 //! where clocks and `unsafe` may stand, and that every requirement cited is known to `docs/conformance.md`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
-    "time", "rand", "limits", "drops", "fault", "wire", "wheel", "frame", "arp", "ip", "tcp", "stack", "link", "http",
-    "app", "serve", "shard",
+    "time", "rand", "limits", "drops", "fault", "wire", "wheel", "frame", "arp", "ip", "tcp", "stack",
+    "link", "http", "app", "serve", "shard",
 ];
 
 /// Islands: what stands beside the stack must not know it.
@@ -51,7 +53,8 @@ fn sources() -> Vec<Source> {
             let whole = fs::read_to_string(&path).unwrap();
             let path = path.strip_prefix(root).unwrap().display().to_string();
             let is_test = path.ends_with("/tests.rs");
-            let lines = whole.lines().take_while(|l| !is_test && !l.starts_with("#[cfg(test)]")).map(String::from);
+            let lines =
+                whole.lines().take_while(|l| !is_test && !l.starts_with("#[cfg(test)]")).map(String::from);
             Source { lines: lines.collect(), path, whole }
         })
         .collect();
@@ -154,7 +157,8 @@ fn clocks_and_unsafe_stay_in_their_rooms() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent = sources().into_iter().filter(|s| !s.path.ends_with("/tests.rs") && !s.whole.starts_with("//! "));
+    let silent =
+        sources().into_iter().filter(|s| !s.path.ends_with("/tests.rs") && !s.whole.starts_with("//! "));
     report(silent.map(|s| format!("{}: begins without a word on what it is", s.path)).collect());
 }
 
@@ -185,7 +189,12 @@ fn every_requirement_cited_is_on_the_conformance_page() {
             }
         }
     }
-    report(problems.into_iter().map(|(id, path)| format!("{path}: {id} is not in docs/conformance.md")).collect());
+    report(
+        problems
+            .into_iter()
+            .map(|(id, path)| format!("{path}: {id} is not in docs/conformance.md"))
+            .collect(),
+    );
 }
 
 #[test]
@@ -193,7 +202,8 @@ fn every_seeded_fault_is_wired_and_tested() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let all = sources();
     let declared = all.iter().find(|s| s.path == "src/fault.rs").unwrap();
-    let names = declared.whole.split("pub enum Fault {").nth(1).and_then(|rest| rest.split('}').next()).unwrap();
+    let names =
+        declared.whole.split("pub enum Fault {").nth(1).and_then(|rest| rest.split('}').next()).unwrap();
     let tests = fs::read_to_string(root.join("tests/faults.rs")).unwrap();
     let mut problems = Vec::new();
     for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {

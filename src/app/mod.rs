@@ -28,8 +28,12 @@ impl App {
             "/hello" => get(request, || Response::text(200, &b"Hello, world!"[..])),
             "/healthz" => get(request, || Response::text(200, &b"ok\n"[..])),
             "/metrics" => get(request, || metrics(vitals)),
-            "/echo" => only(request, Method::Post, "POST, OPTIONS", || Outcome::Read(Box::new(Echo::new(request)))),
-            "/sink" => only(request, Method::Put, "PUT, OPTIONS", || Outcome::Read(Box::new(Sink::new(request)))),
+            "/echo" => {
+                only(request, Method::Post, "POST, OPTIONS", || Outcome::Read(Box::new(Echo::new(request))))
+            }
+            "/sink" => {
+                only(request, Method::Put, "PUT, OPTIONS", || Outcome::Read(Box::new(Sink::new(request))))
+            }
             "*" => Outcome::Respond(no_content("GET, HEAD, POST, PUT, OPTIONS")),
             path => match path.strip_prefix("/bytes/") {
                 Some(n) => get(request, || self.bytes(n)),
@@ -71,7 +75,11 @@ fn not_this_method(method: Method, allow: &str) -> Response {
 }
 
 fn no_content(allow: &str) -> Response {
-    Response { status: crate::http::Status(204), fields: vec![("Allow", allow.to_owned())], body: Body::Empty }
+    Response {
+        status: crate::http::Status(204),
+        fields: vec![("Allow", allow.to_owned())],
+        body: Body::Empty,
+    }
 }
 
 fn metrics(vitals: &dyn Vitals) -> Response {
@@ -121,7 +129,15 @@ mod tests {
     #[test]
     fn lengths_are_checked() {
         let app = App::default();
-        for (n, status) in [("0", 200), ("68719476736", 200), ("68719476737", 422), ("-1", 422), ("", 422), ("x", 422), ("99999999999999999999", 422)] {
+        for (n, status) in [
+            ("0", 200),
+            ("68719476736", 200),
+            ("68719476737", 422),
+            ("-1", 422),
+            ("", 422),
+            ("x", 422),
+            ("99999999999999999999", 422),
+        ] {
             assert_eq!(app.bytes(n).status.0, status, "{n}");
         }
     }

@@ -11,6 +11,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::fault::{self, Fault};
 use crate::rand::Rng;
 use crate::time::{Duration, Instant};
 use crate::wire::arp::{Operation, Packet};
@@ -75,6 +76,7 @@ impl Claim {
         // PROBE_WAIT is 1 s, PROBE_MIN to PROBE_MAX 1 to 2 s.
         let spread = [(); 3].map(|()| Duration::from_micros(rng.below(1_000_001)));
         let phase = match mode {
+            _ if fault::is(Fault::ArpNotProbed) => Phase::Announcing { sent: 0, next: now },
             ProbeMode::Full => Phase::Probing { sent: 0, next: now + spread[0] },
             ProbeMode::Quick => Phase::Probing { sent: 0, next: now },
             ProbeMode::Off => Phase::Announcing { sent: 0, next: now },
@@ -224,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_conflict_while_probing_loses_the_address() {
-        for packet in [from(OTHER, IP, Ipv4Addr::new(192, 0, 2, 77)), from(OTHER, Ipv4Addr::UNSPECIFIED, IP)] {
+        for packet in [from(OTHER, IP, Ipv4Addr::new(192, 0, 2, 77)), from(OTHER, Ipv4Addr::UNSPECIFIED, IP)]
+        {
             let mut claim = claim(ProbeMode::Quick);
             claim.poll_packet(Instant::ZERO);
             assert_eq!(claim.handle_packet(Instant::ZERO, &packet), Verdict::Taken(OTHER));

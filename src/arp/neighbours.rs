@@ -11,6 +11,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 
+use crate::fault::{self, Fault};
 use crate::limits;
 use crate::rand::KeyedHash;
 use crate::time::{Duration, Instant};
@@ -107,7 +108,7 @@ impl<P> Neighbours<P> {
     /// unknown one is added only when we were the target. True when the address is known now; then the caller
     /// takes what waited for it.
     pub fn learn(&mut self, now: Instant, ip: Ipv4Addr, mac: Mac, we_were_target: bool) -> bool {
-        if !we_were_target && !self.table.contains_key(&ip) {
+        if !we_were_target && !self.table.contains_key(&ip) && !fault::is(Fault::ArpLearnsFromAll) {
             return false;
         }
         self.set(ip, State::Reachable(mac), now + REACHABLE);
@@ -135,8 +136,9 @@ impl<P> Neighbours<P> {
                     self.set(ip, State::Incomplete { sent: 1 }, now + REQUEST_INTERVAL);
                     self.requests.push_back(Request { ip, to: None });
                 }
-                State::Incomplete { sent } if sent < MAX_REQUESTS => {
-                    self.set(ip, State::Incomplete { sent: sent + 1 }, now + REQUEST_INTERVAL);
+                State::Incomplete { sent } if sent < MAX_REQUESTS || fault::is(Fault::ArpNeverGivesUp) => {
+                    let sent = sent.saturating_add(1);
+                    self.set(ip, State::Incomplete { sent }, now + REQUEST_INTERVAL);
                     self.requests.push_back(Request { ip, to: None });
                 }
                 State::Incomplete { .. } => {
@@ -273,10 +275,7 @@ mod tests {
                 assert_eq!(table.resolve(at(second), IP), Some(MAC));
             }
         }
-        assert_eq!(
-            asked,
-            [(31, true), (32, true), (33, true), (34, false), (35, false), (36, false)]
-        );
+        assert_eq!(asked, [(31, true), (32, true), (33, true), (34, false), (35, false), (36, false)]);
         assert_eq!(table.poll_failed(), Some((IP, VecDeque::new())));
     }
 

@@ -81,7 +81,12 @@ enum Phase {
     /// A body.
     Body { decoder: Decoder, wanted: Wanted, began: Instant, taken: u64, exchange: Exchange },
     /// The rest of an answer's body.
-    Answer { source: Box<dyn BodySource>, framing: Framing, given: u64, then_drain: Option<(Decoder, Exchange)> },
+    Answer {
+        source: Box<dyn BodySource>,
+        framing: Framing,
+        given: u64,
+        then_drain: Option<(Decoder, Exchange)>,
+    },
     /// Nothing is read any more.
     Over,
 }
@@ -125,7 +130,9 @@ impl Connection {
 
     /// More bytes can be handed in.
     pub fn wants_input(&self) -> bool {
-        self.pending.is_empty() && matches!(self.phase, Phase::Head | Phase::Body { .. }) && !self.peer_finished
+        self.pending.is_empty()
+            && matches!(self.phase, Phase::Head | Phase::Body { .. })
+            && !self.peer_finished
     }
 
     /// What is to become of it.
@@ -191,7 +198,13 @@ impl Connection {
         }
         let response = Response::problem(500, "the handler of this request failed");
         let len = response.body.len().unwrap_or_default();
-        self.output.push_back(response::head(&response, Framing::Length(len), date.at(now.wall), true, false));
+        self.output.push_back(response::head(
+            &response,
+            Framing::Length(len),
+            date.at(now.wall),
+            true,
+            false,
+        ));
         if let Body::Whole(bytes) = response.body {
             self.queue(bytes);
         }
@@ -277,7 +290,8 @@ impl Connection {
             Ok((exchange, decoder, expects, Outcome::Respond(response))) => {
                 // Who waits for 100-continue may send the body or not: only a closed connection is clear.
                 let left = decoder.known_left();
-                let can_drain = !(expects && left != Some(0)) && left.is_none_or(|n| n <= limits::DRAINED_BODY);
+                let can_drain =
+                    !(expects && left != Some(0)) && left.is_none_or(|n| n <= limits::DRAINED_BODY);
                 let exchange = Exchange { keeps: exchange.keeps && can_drain, ..exchange };
                 let drain = (left != Some(0) && can_drain && !fault::is(Fault::BodyReadAsRequest))
                     .then_some((decoder, exchange));
@@ -317,7 +331,8 @@ impl Connection {
             Decoded::Piece(piece) => {
                 *taken += piece.len() as u64;
                 // The next piece must come in time, and the whole at the least rate.
-                let at_rate = *began + self.limits.body_idle + Duration::from_secs(*taken / limits::BODY_MIN_RATE);
+                let at_rate =
+                    *began + self.limits.body_idle + Duration::from_secs(*taken / limits::BODY_MIN_RATE);
                 self.deadline = at_rate.min(scope.now.mono + self.limits.body_idle);
                 let limit = match wanted {
                     Wanted::Sink(sink) => sink.limit(),
@@ -368,7 +383,8 @@ impl Connection {
         let keeps_1_0 = exchange.version == Version::Http10;
         let date = scope.date.at(scope.now.wall);
         self.output.push_back(response::head(&response, framing, date, !exchange.keeps, keeps_1_0));
-        let body = if exchange.is_head { Body::Empty } else { std::mem::replace(&mut response.body, Body::Empty) };
+        let body =
+            if exchange.is_head { Body::Empty } else { std::mem::replace(&mut response.body, Body::Empty) };
         match body {
             Body::Empty => {}
             Body::Whole(bytes) => self.queue(bytes),

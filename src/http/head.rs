@@ -48,7 +48,9 @@ impl Scanner {
                     match (is_empty, self.has_request_line) {
                         (true, true) => return Ok(Some(at + 1)),
                         // RFC 9112 2.2: an empty line before the request line is ignored, a few of them here.
-                        (true, false) if at > 8 => return Err(refuse(400, "empty lines instead of a request")),
+                        (true, false) if at > 8 => {
+                            return Err(refuse(400, "empty lines instead of a request"));
+                        }
                         (true, false) => {}
                         (false, _) => self.has_request_line = true,
                     }
@@ -150,7 +152,10 @@ impl<'a> Request<'a> {
 
     /// The elements of a list field: RFC 9110 5.6.1.
     fn list<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
-        self.values(name).flat_map(|v| v.split(|&b| b == b',')).map(<[u8]>::trim_ascii).filter(|e| !e.is_empty())
+        self.values(name)
+            .flat_map(|v| v.split(|&b| b == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|e| !e.is_empty())
     }
 }
 
@@ -166,7 +171,8 @@ pub(super) fn parse<T>(head: &[u8], use_it: impl FnOnce(&Request<'_>) -> T) -> R
         Err(_) => return Err(refuse(400, "the head is malformed")),
     }
     let version = if raw.version == Some(1) { Version::Http11 } else { Version::Http10 };
-    let method = Method::parse(raw.method.unwrap_or_default()).ok_or(refuse(501, "the method is not known"))?;
+    let method =
+        Method::parse(raw.method.unwrap_or_default()).ok_or(refuse(501, "the method is not known"))?;
     let target = raw.path.unwrap_or_default();
     if target.len() > limits::TARGET_BYTES {
         return Err(refuse(414, "the request target is too long"));
@@ -215,7 +221,11 @@ fn split_target(method: Method, target: &str) -> Result<(Option<&str>, &str, Opt
     }
     if target == "*" {
         let is_options = method == Method::Options;
-        return if is_options { Ok((None, "*", None)) } else { Err(refuse(400, "* is a target of OPTIONS only")) };
+        return if is_options {
+            Ok((None, "*", None))
+        } else {
+            Err(refuse(400, "* is a target of OPTIONS only"))
+        };
     }
     let (authority, rest) = if target.starts_with('/') {
         (None, target)
@@ -242,7 +252,8 @@ fn host<'a>(request: &Request<'a>, authority: Option<&'a str>) -> Result<&'a str
         (host, _) => str::from_utf8(host.unwrap_or_default()).unwrap_or("\n"),
     };
     for authority in [Some(host), authority].into_iter().flatten() {
-        let is_fine = authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&b));
+        let is_fine =
+            authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&b));
         if !is_fine {
             return Err(refuse(400, "the host is malformed"));
         }

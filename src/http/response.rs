@@ -134,23 +134,32 @@ pub(super) enum Framing {
 
 /// The head of a response. `closes` says that the connection ends after it; `keeps_1_0` that an HTTP/1.0 client
 /// asked to keep it.
-pub(super) fn head(response: &Response, framing: Framing, date: &str, closes: bool, keeps_1_0: bool) -> Bytes {
+pub(super) fn head(
+    response: &Response,
+    framing: Framing,
+    date: &str,
+    closes: bool,
+    keeps_1_0: bool,
+) -> Bytes {
     let mut out = BytesMut::with_capacity(256);
     let status = response.status;
-    let written = write!(out, "HTTP/1.1 {} {}\r\nDate: {date}\r\nServer: taphouse\r\n", status.0, status.reason())
-        .and_then(|()| response.fields.iter().try_for_each(|(name, value)| write!(out, "{name}: {value}\r\n")))
-        .and_then(|()| match framing {
-            Framing::Length(_) if status.0 == 204 => Ok(()),
-            Framing::Length(n) => write!(out, "Content-Length: {n}\r\n"),
-            Framing::Chunked => out.write_str("Transfer-Encoding: chunked\r\n"),
-            Framing::UntilClose => Ok(()),
-        })
-        .and_then(|()| match (closes, keeps_1_0) {
-            (true, _) => out.write_str("Connection: close\r\n"),
-            (false, true) => out.write_str("Connection: keep-alive\r\n"),
-            (false, false) => Ok(()),
-        })
-        .and_then(|()| out.write_str("\r\n"));
+    let written =
+        write!(out, "HTTP/1.1 {} {}\r\nDate: {date}\r\nServer: taphouse\r\n", status.0, status.reason())
+            .and_then(|()| {
+                response.fields.iter().try_for_each(|(name, value)| write!(out, "{name}: {value}\r\n"))
+            })
+            .and_then(|()| match framing {
+                Framing::Length(_) if status.0 == 204 => Ok(()),
+                Framing::Length(n) => write!(out, "Content-Length: {n}\r\n"),
+                Framing::Chunked => out.write_str("Transfer-Encoding: chunked\r\n"),
+                Framing::UntilClose => Ok(()),
+            })
+            .and_then(|()| match (closes, keeps_1_0) {
+                (true, _) => out.write_str("Connection: close\r\n"),
+                (false, true) => out.write_str("Connection: keep-alive\r\n"),
+                (false, false) => Ok(()),
+            })
+            .and_then(|()| out.write_str("\r\n"));
     written.expect("a buffer takes what is written");
     out.freeze()
 }

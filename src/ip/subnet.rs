@@ -99,10 +99,21 @@ mod tests {
     fn subnets_read_and_mistakes_are_named() {
         let subnet: Subnet = "192.0.2.2/24".parse().unwrap();
         assert_eq!(subnet.to_string(), "192.0.2.2/24");
-        assert!(subnet.contains(Ipv4Addr::new(192, 0, 2, 255)) && !subnet.contains(Ipv4Addr::new(192, 0, 3, 2)));
+        assert!(
+            subnet.contains(Ipv4Addr::new(192, 0, 2, 255)) && !subnet.contains(Ipv4Addr::new(192, 0, 3, 2))
+        );
         for bad in [
-            "192.0.2.2", "192.0.2.2/33", "192.0.2/24", "192.0.2.0/24", "192.0.2.255/24", "127.0.0.1/8", "224.0.0.1/4",
-            "0.0.0.0/0", "255.255.255.255/32", "x/24", "192.0.2.2/-1",
+            "192.0.2.2",
+            "192.0.2.2/33",
+            "192.0.2/24",
+            "192.0.2.0/24",
+            "192.0.2.255/24",
+            "127.0.0.1/8",
+            "224.0.0.1/4",
+            "0.0.0.0/0",
+            "255.255.255.255/32",
+            "x/24",
+            "192.0.2.2/-1",
         ] {
             assert!(bad.parse::<Subnet>().is_err(), "{bad}");
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use slab::Slab;
 
 use super::{Event, Place, Stack, TimerKey};
+use crate::fault::{self, Fault};
 use crate::tcp::{Cause, Connection, State};
 use crate::wheel::TimerId;
 
@@ -116,7 +117,7 @@ impl Stack {
             let flow = slot.connection.flow();
             let (snd_nxt, rcv_nxt) = slot.connection.final_numbers();
             self.flows.remove(&flow);
-            if state == State::TimeWait {
+            if state == State::TimeWait && !fault::is(Fault::NoTimeWait) {
                 self.enter_time_wait(flow, snd_nxt, rcv_nxt);
             }
         }

@@ -16,12 +16,12 @@ use crate::time::Instant;
 use crate::wire::arp::{self, Operation};
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, EtherType, Mac};
+use crate::wire::fcs;
 use crate::wire::icmpv4::{self, Message};
 use crate::wire::ipv4::{self, protocol};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{self, Flags, Header};
 use crate::wire::tcp_options::Options;
-use crate::wire::fcs;
 
 /// An answer that no connection gives.
 #[derive(Debug)]
@@ -158,7 +158,8 @@ impl Stack {
                 continue;
             };
             self.dirty.push_back(index);
-            let is_resent = header.seq.lt(before) && (header.flags.has(Flags::SYN | Flags::FIN) || frame.payload_len() > 0);
+            let is_resent = header.seq.lt(before)
+                && (header.flags.has(Flags::SYN | Flags::FIN) || frame.payload_len() > 0);
             self.counters.resent += u64::from(is_resent);
             self.build_tcp(frame, flow.remote_ip, &header, &options);
             if self.route(frame, flow.remote_ip, Some((flow, header.seq))) {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::egress::{Reply, Transport};
 use super::{Place, Stack};
 use crate::drops::Drop;
+use crate::fault::{self, Fault};
 use crate::ip::reassembly::TimedOut;
 use crate::tcp::Flow;
 use crate::wire::icmpv4::{HEADER_LEN, Message, Unreachable};
@@ -29,14 +30,16 @@ impl Stack {
                 let is_hard = matches!(code, Unreachable::Protocol | Unreachable::Port);
                 self.handle_icmp_error(rest, is_hard)
             }
-            Message::TimeExceeded { .. } | Message::ParameterProblem { .. } => self.handle_icmp_error(rest, false),
+            Message::TimeExceeded { .. } | Message::ParameterProblem { .. } => {
+                self.handle_icmp_error(rest, false)
+            }
             Message::Other { .. } => Err(Drop::IcmpUnknownType),
         }
     }
 
     fn reply_echo(&mut self, request: &ipv4::Header, reply: Message, data: &[u8]) -> Result<(), Drop> {
         let max_payload = self.config.link.mtu - ipv4::HEADER_LEN;
-        let is_fragmented = HEADER_LEN + data.len() > max_payload;
+        let is_fragmented = HEADER_LEN + data.len() > max_payload && !fault::is(Fault::EchoNotFragmented);
         let now = self.now;
         if !self.limiters.echo.allows(now) || (is_fragmented && !self.limiters.fragmented.allows(now)) {
             return Err(Drop::IcmpRateLimited);

@@ -5,6 +5,7 @@
 use super::{Event, Stack, Trouble};
 use crate::arp::Verdict;
 use crate::drops::Drop;
+use crate::fault::{self, Fault};
 use crate::frame::Medium;
 use crate::ip::subnet::{NotAHost, check_host};
 use crate::time::Instant;
@@ -29,7 +30,11 @@ impl Stack {
     }
 
     fn handle_ethernet(&mut self, frame: &[u8], has_fcs: bool) -> Result<(), Drop> {
-        let frame = if has_fcs { fcs::check(frame)? } else { frame };
+        let frame = match has_fcs {
+            true if fault::is(Fault::FcsUnchecked) => &frame[..frame.len().saturating_sub(fcs::LEN)],
+            true => fcs::check(frame)?,
+            false => frame,
+        };
         if has_fcs && frame.len() < ethernet::MIN_LEN {
             // What a collision leaves (IEEE 802.3 4.2.4.2.2). A TAP has none, and does not pad.
             return Err(Drop::FrameTooShort);
@@ -134,7 +139,7 @@ impl Stack {
         if packet.has_source_route {
             return Err(Drop::Ipv4SourceRoute);
         }
-        let bytes = &bytes[..packet.total_len];
+        let bytes = if fault::is(Fault::PaddingNotTrimmed) { bytes } else { &bytes[..packet.total_len] };
         if !header.is_fragment() {
             return self.deliver(header, bytes, packet.header_len, to_broadcast);
         }
@@ -146,10 +151,9 @@ impl Stack {
             None => Ok(()),
             Some(whole) => {
                 let mut bytes = vec![0; ipv4::HEADER_LEN];
-                whole.header.emit(
-                    whole.payload.len(),
-                    bytes.first_chunk_mut().expect("made with this length"),
-                );
+                whole
+                    .header
+                    .emit(whole.payload.len(), bytes.first_chunk_mut().expect("made with this length"));
                 bytes.extend(whole.payload);
                 self.deliver(&whole.header, &bytes, ipv4::HEADER_LEN, to_broadcast)
             }

@@ -28,6 +28,7 @@ pub use stream::Stream;
 
 use crate::arp::{Claim, Neighbours, ProbeMode};
 use crate::drops::{Drop, DropCounters};
+use crate::fault::{self, Fault};
 use crate::frame::{Frame, Medium, Properties};
 use crate::ip::limiter::Limiter;
 use crate::ip::reassembly::Reassembly;
@@ -286,6 +287,9 @@ impl Stack {
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if fault::is(Fault::BusyLoop) {
+            return Some(self.now);
+        }
         [
             self.claim.poll_timeout(),
             self.neighbours.poll_timeout(),

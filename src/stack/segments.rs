@@ -3,6 +3,7 @@
 use super::egress::Reply;
 use super::{Place, Stack, TimerKey};
 use crate::drops::Drop;
+use crate::fault::{self, Fault};
 use crate::limits;
 use crate::tcp::handshake::{HalfOpen, Overdue, Peer, unscaled_window};
 use crate::tcp::{Connection, Flow, Outcome, isn};
@@ -92,7 +93,7 @@ impl Stack {
     fn open_half(&mut self, flow: Flow, segment: &Segment, after: Option<SeqNum>) -> Result<(), Drop> {
         let is_full = self.connections.len() >= self.config.max_connections;
         let listener = self.listeners.get_mut(&flow.local_port).expect("the caller has looked");
-        if listener.half_open >= listener.config.backlog {
+        if listener.half_open >= listener.config.backlog && !fault::is(Fault::NoBacklogLimit) {
             return Err(Drop::TcpBacklogFull);
         }
         if is_full {
@@ -239,7 +240,8 @@ impl Stack {
             // RFC 1337 3: it would let an old duplicate end the wait.
             return Err(Drop::TcpTimeWait);
         }
-        if flags.has(Flags::SYN) && !flags.has(Flags::ACK) && seq.gt(entry.rcv_nxt) {
+        let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && seq.gt(entry.rcv_nxt);
+        if reopens && !fault::is(Fault::NoTimeWaitReopen) {
             // RFC 1122 4.2.2.13: a new connection in place of the old one.
             self.time_waits.remove(index);
             self.flows.remove(&entry.flow);

@@ -10,6 +10,7 @@ use super::recovery::{Duplicate, Progress};
 use super::state::{State, Step};
 use super::timers::Timer;
 use crate::drops::Drop;
+use crate::fault::{self, Fault};
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header, Segment};
@@ -55,7 +56,11 @@ impl Connection {
         let acks_syn = flags.has(Flags::ACK) && self.snd.una.lt(ack) && ack.le(self.snd.nxt);
         if flags.has(Flags::ACK) && !acks_syn {
             let drop = Drop::TcpHandshakeBadAck;
-            return Err(if flags.has(Flags::RST) { Outcome::Dropped(drop) } else { Outcome::Reset(drop, ack) });
+            return Err(if flags.has(Flags::RST) {
+                Outcome::Dropped(drop)
+            } else {
+                Outcome::Reset(drop, ack)
+            });
         }
         if flags.has(Flags::RST) {
             if !acks_syn {
@@ -84,7 +89,8 @@ impl Connection {
 
     /// RFC 9293 3.10.7.4.
     fn handle_synchronized(&mut self, now: Instant, mut header: Header, payload: &[u8]) -> Checked {
-        if self.state == State::SynReceived && header.flags.has(Flags::SYN) && header.seq + 1 == self.rcv.nxt {
+        if self.state == State::SynReceived && header.flags.has(Flags::SYN) && header.seq + 1 == self.rcv.nxt
+        {
             // The SYN once more, with the ACK of ours: both sides opened at once.
             header.seq += 1;
             header.flags.0 &= !Flags::SYN.0;
@@ -111,6 +117,9 @@ impl Connection {
     fn check_sequence(&mut self, header: &Header, payload: &[u8]) -> Checked {
         let is_reset = header.flags.has(Flags::RST);
         if header.flags.has(Flags::SYN) && !is_reset {
+            if fault::is(Fault::SynResets) {
+                self.close(Cause::Reset);
+            }
             return Err(Outcome::Challenged(Drop::TcpSynChallenged));
         }
         let len = payload.len() as u32 + u32::from(header.flags.has(Flags::FIN));
@@ -137,7 +146,7 @@ impl Connection {
         if !header.flags.has(Flags::RST) {
             return Ok(());
         }
-        if header.seq != self.rcv.nxt {
+        if header.seq != self.rcv.nxt && !fault::is(Fault::ResetAnywhere) {
             return Err(Outcome::Challenged(Drop::TcpResetChallenged));
         }
         match self.state {
@@ -275,12 +284,15 @@ impl Connection {
             match self.rcv.handle_payload(header.seq, payload) {
                 Received::InOrder => self.signals.readable = true,
                 Received::OutOfOrder => {}
-                Received::NoRoom if self.rcv.window() == 0 => result = Err(Outcome::Dropped(Drop::TcpOutOfWindow)),
+                Received::NoRoom if self.rcv.window() == 0 => {
+                    result = Err(Outcome::Dropped(Drop::TcpOutOfWindow))
+                }
                 Received::NoRoom => result = Err(Outcome::Dropped(Drop::TcpReassemblyLimit)),
             }
         }
         let fin_at = header.seq + payload.len() as u32;
-        let has_fin = header.flags.has(Flags::FIN) && fin_at.is_within(self.rcv.nxt, self.rcv.window().max(1));
+        let has_fin =
+            header.flags.has(Flags::FIN) && fin_at.is_within(self.rcv.nxt, self.rcv.window().max(1));
         if (has_fin && self.rcv.handle_fin(fin_at)) || self.rcv.take_fin() {
             self.handle_fin(now);
         }

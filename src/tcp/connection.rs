@@ -16,6 +16,7 @@ use super::rtt::Rtt;
 use super::sender::Sender;
 use super::state::{State, Step};
 use super::timers::{Timer, Timers};
+use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
@@ -488,10 +489,13 @@ impl Connection {
     /// RFC 9293 3.8.3: nothing is heard for R2.
     fn has_given_up(&mut self, now: Instant, patience: Duration) -> bool {
         let since = *self.stalled_since.get_or_insert(self.last_sent);
-        now.since(since) >= patience
+        now.since(since) >= patience && !fault::is(Fault::NoUserTimeout)
     }
 
     fn handle_retransmission_timeout(&mut self, now: Instant) {
+        if fault::is(Fault::NoRetransmission) {
+            return;
+        }
         let is_synchronized = self.state.is_synchronized();
         let patience = if is_synchronized { self.config.user_timeout } else { SYN_TIMEOUT };
         if self.has_given_up(now, patience) {
@@ -512,6 +516,9 @@ impl Connection {
     }
 
     fn handle_persist_timeout(&mut self, now: Instant) {
+        if fault::is(Fault::NoZeroWindowProbe) {
+            return;
+        }
         if self.has_given_up(now, self.config.user_timeout) {
             return self.close(Cause::TimedOut);
         }
@@ -524,7 +531,7 @@ impl Connection {
     }
 
     fn handle_keep_alive_timeout(&mut self, now: Instant) {
-        let Some(after) = self.config.keep_alive else { return };
+        let Some(after) = self.config.keep_alive.filter(|_| !fault::is(Fault::NoKeepAlive)) else { return };
         let idle = now.since(self.last_received);
         if idle < after {
             return self.timers.set(Timer::KeepAlive, self.last_received + after);

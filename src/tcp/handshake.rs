@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn windows_fit_their_field() {
-        for (capacity, shift) in [(1, 0), (65_535, 0), (65_536, 1), (512 << 10, 4), (1 << 30, 14), (usize::MAX, 14)] {
+        for (capacity, shift) in
+            [(1, 0), (65_535, 0), (65_536, 1), (512 << 10, 4), (1 << 30, 14), (usize::MAX, 14)]
+        {
             assert_eq!(window_scale_for(capacity), shift, "{capacity}");
         }
     }

@@ -9,6 +9,7 @@
 
 use super::assembler::{Assembler, Full};
 use super::receive_buffer::ReceiveBuffer;
+use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 
 /// Smallest segment that counts as full when every second one is acknowledged.
@@ -119,6 +120,9 @@ impl Receiver {
             self.acknowledge = Acknowledge::Now;
             return Received::NoRoom;
         }
+        if seq != self.nxt && fault::is(Fault::NoReassembly) {
+            return Received::NoRoom;
+        }
         if seq != self.nxt {
             // RFC 5681 4.2: an immediate duplicate ACK.
             self.acknowledge = Acknowledge::Now;
@@ -137,7 +141,8 @@ impl Receiver {
             self.buffer.push(piece);
         }
         self.unacked += payload.len();
-        let is_second_full = self.unacked >= 2 * self.full;
+        let full_segments = if fault::is(Fault::AckEveryThird) { 3 } else { 2 };
+        let is_second_full = self.unacked >= full_segments * self.full;
         if had_gap || is_second_full {
             self.acknowledge = Acknowledge::Now;
         } else if self.acknowledge == Acknowledge::No {
@@ -155,7 +160,9 @@ impl Receiver {
 
     /// Steps over a FIN that was seen before, if all data before it is here now.
     pub fn take_fin(&mut self) -> bool {
-        if self.is_finished || self.fin != Some(self.nxt) {
+        let is_in_order =
+            self.fin == Some(self.nxt) || (self.fin.is_some() && fault::is(Fault::FinBeforeData));
+        if self.is_finished || !is_in_order {
             return false;
         }
         self.is_finished = true;
@@ -215,7 +222,11 @@ impl Receiver {
         self.unacked = 0;
         let free_edge = self.free_edge();
         // RFC 9293 3.8.6.2.2: the edge moves by at least a full segment or half of the buffer.
-        let step = (self.capacity / 2).min(self.full);
+        let is_silly = fault::is(Fault::SillyWindowReceiver);
+        let step = if is_silly { 1 } else { (self.capacity / 2).min(self.full) };
+        if fault::is(Fault::WindowShrinks) {
+            self.right_edge = self.nxt + self.window() / 2;
+        }
         if free_edge.gt(self.right_edge) && (free_edge - self.right_edge) as usize >= step {
             self.right_edge = free_edge;
         }
@@ -257,7 +268,7 @@ impl Receiver {
         let opened = (free_edge - self.right_edge) as usize;
         let is_nearly_closed = (self.window() as usize) < 2 * self.full;
         let step = if is_nearly_closed { 2 * self.full } else { self.capacity / 4 };
-        opened >= step.min(self.capacity / 2)
+        opened >= step.min(self.capacity / 2) || fault::is(Fault::SillyWindowReceiver)
     }
 
     /// The part of the payload that lies in the window and is not received yet.
@@ -361,7 +372,9 @@ mod tests {
     #[test]
     fn urgent_data_is_news_once() {
         let mut r = receiver(1000);
-        assert!(r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(105)));
+        assert!(
+            r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(105))
+        );
         assert_eq!(r.urgent(), Some(10));
         r.handle_payload(SeqNum(100), &[0; 20]);
         assert_eq!(r.urgent(), Some(10));

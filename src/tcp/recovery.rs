@@ -6,6 +6,7 @@
 //!   `------timeout---------> Loss --all of it acknowledged--> Open
 //! ```
 
+use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 
 /// RFC 5681 3.2.
@@ -27,7 +28,9 @@ enum Phase {
     Open,
     Fast,
     /// Everything from `cursor` to `recover` is taken for lost and sent again as the window allows.
-    Loss { cursor: SeqNum },
+    Loss {
+        cursor: SeqNum,
+    },
 }
 
 /// What an ACK for new data means.
@@ -77,7 +80,7 @@ impl Recovery {
                 Progress::Recovered
             }
             Phase::Fast => {
-                self.resend_first = true;
+                self.resend_first = !fault::is(Fault::NoPartialAck);
                 Progress::Partial
             }
             Phase::Loss { .. } if una.gt(self.recover) => {
@@ -94,6 +97,7 @@ impl Recovery {
     /// A duplicate ACK in the sense of RFC 5681 2, with `una` and `nxt` as they are.
     pub fn handle_duplicate(&mut self, una: SeqNum, nxt: SeqNum) -> Duplicate {
         match self.phase {
+            _ if fault::is(Fault::NoFastRetransmit) => Duplicate::Ignore,
             Phase::Open => {
                 self.duplicates += 1;
                 if self.duplicates < DUPLICATE_THRESHOLD {

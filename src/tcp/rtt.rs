@@ -2,6 +2,7 @@
 //!
 //! Deviation: the timeout has a floor of 200 ms where RFC 6298 2.4 says 1 s (SHOULD), as Linux has.
 
+use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
 
@@ -51,6 +52,9 @@ impl Rtt {
 
     /// Something was sent again, so an ACK no longer tells which copy it is for.
     pub fn handle_resent(&mut self) {
+        if fault::is(Fault::RttFromResent) {
+            return;
+        }
         self.timed = None;
     }
 
@@ -67,7 +71,7 @@ impl Rtt {
 
     /// The timeout expired.
     pub fn handle_timeout(&mut self) {
-        self.backoff += 1;
+        self.backoff += u32::from(!fault::is(Fault::NoBackoff));
         self.timed = None;
     }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use super::send_buffer::SendBuffer;
+use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::Header;
 
@@ -151,7 +152,8 @@ impl Sender {
     /// window, counted from a new UNA, reaches beyond what the peer ever offered.
     pub fn handle_window(&mut self, header: &Header) -> bool {
         let is_newer = header.ack.gt(self.una)
-            || self.wl1.lt(header.seq) || (self.wl1 == header.seq && self.wl2.le(header.ack));
+            || self.wl1.lt(header.seq)
+            || (self.wl1 == header.seq && self.wl2.le(header.ack));
         if !is_newer {
             return false;
         }
@@ -193,21 +195,29 @@ impl Sender {
         let usable = (self.una + self.wnd - self.nxt) as usize;
         let usable = if self.nxt.le(self.una + self.wnd) { usable } else { 0 };
         let mss = usize::from(self.mss);
-        let room = (cwnd.saturating_sub(flight)) as usize;
+        let cwnd = if fault::is(Fault::NoCongestionWindow) { u32::MAX } else { cwnd };
+        let usable = if fault::is(Fault::NoWindowCheck) { usize::MAX } else { usable };
+        let room = cwnd.saturating_sub(flight) as usize;
         let len = unsent.min(usable).min(mss);
         if unsent == 0 {
             // A FIN takes no room in the window that matters; a closed one holds it back all the same.
-            return if usable > 0 || self.flight() == 0 { NewData::Segment(0, true) } else { NewData::BlockedByWindow };
+            return if usable > 0 || self.flight() == 0 {
+                NewData::Segment(0, true)
+            } else {
+                NewData::BlockedByWindow
+            };
         }
         // RFC 9293 3.8.6.2.1: a full segment, or all there is, or half the largest window.
         let is_all = len == unsent;
-        if len < mss && !is_all && len < (self.max_wnd as usize).div_ceil(2).max(1) {
+        let is_silly = len < mss && !is_all && len < (self.max_wnd as usize).div_ceil(2).max(1);
+        if is_silly && !fault::is(Fault::SillyWindowSender) {
             return NewData::BlockedByWindow;
         }
         if len == 0 {
             return NewData::BlockedByWindow;
         }
         // RFC 9293 3.7.4: a small segment waits while something is in flight.
+        let nagle = nagle && !fault::is(Fault::NoNagle);
         if len < mss && is_all && nagle && self.flight() > 0 && !wants_fin {
             return NewData::BlockedByNagle;
         }

@@ -131,7 +131,8 @@ mod tests {
         for state in State::ALL {
             for step in STEPS {
                 if let Some(next) = state.next(step) {
-                    rows += &format!("{:<12} --{:-<12}> {:?}\n", format!("{state:?}"), format!("{step:?}"), next);
+                    rows +=
+                        &format!("{:<12} --{:-<12}> {:?}\n", format!("{state:?}"), format!("{step:?}"), next);
                 }
             }
         }

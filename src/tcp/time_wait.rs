@@ -44,7 +44,13 @@ impl Default for TimeWaits {
 
 impl TimeWaits {
     /// Adds a connection. Gives its index, and the flow that had to go for it.
-    pub fn insert(&mut self, now: Instant, flow: Flow, snd_nxt: SeqNum, rcv_nxt: SeqNum) -> (u32, Option<Flow>) {
+    pub fn insert(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        snd_nxt: SeqNum,
+        rcv_nxt: SeqNum,
+    ) -> (u32, Option<Flow>) {
         let displaced = (self.entries.len() >= limits::TIME_WAITS).then(|| self.remove(self.oldest));
         let entry =
             Entry { flow, rcv_nxt, snd_nxt, expires: now + limits::TIME_WAIT, prev: NONE, next: NONE };

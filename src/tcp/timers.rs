@@ -20,14 +20,8 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 6] = [
-        Self::Retransmit,
-        Self::Persist,
-        Self::DelayedAck,
-        Self::KeepAlive,
-        Self::FinWait2,
-        Self::Alarm,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Retransmit, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::FinWait2, Self::Alarm];
 }
 
 /// When each timer fires.

@@ -11,6 +11,7 @@ use super::receiver::Acknowledge;
 use super::sender::NewData;
 use super::state::State;
 use super::timers::Timer;
+use crate::fault::{self, Fault};
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header};
@@ -65,7 +66,9 @@ impl Connection {
         let (len, fin) = self.snd.resend_segment(resend.from, resend.until);
         let flight = self.recovery.flight_end(self.snd.nxt) - self.snd.una;
         let is_beyond_window = self.snd.wnd == 0;
-        if is_beyond_window || (!resend.is_free && flight + len as u32 > self.congestion.window().max(len as u32)) {
+        if is_beyond_window
+            || (!resend.is_free && flight + len as u32 > self.congestion.window().max(len as u32))
+        {
             return None;
         }
         let end = resend.from + len as u32 + u32::from(fin);
@@ -118,12 +121,12 @@ impl Connection {
     fn poll_ack(&mut self, now: Instant) -> Option<(Header, Options)> {
         match self.rcv.acknowledge() {
             Acknowledge::No => None,
-            Acknowledge::Delayed => {
+            Acknowledge::Delayed if !fault::is(Fault::NoDelayedAck) => {
                 self.timers.set_if_idle(Timer::DelayedAck, now + self.config.ack_delay);
                 None
             }
             Acknowledge::Now if self.state == State::SynSent => None,
-            Acknowledge::Now => {
+            Acknowledge::Now | Acknowledge::Delayed => {
                 let mut header = self.header(self.snd.nxt, Flags::ACK);
                 self.stamp(&mut header);
                 Some((header, Options::default()))
@@ -160,7 +163,8 @@ impl Connection {
 
     /// RFC 5681 4.1: after an idle time the old window says nothing about the path.
     fn restart_after_idle(&mut self, now: Instant) {
-        if self.snd.flight() == 0 && self.snd.unsent() > 0 && now.since(self.last_sent) > self.rtt.rto() {
+        let is_idle = self.snd.flight() == 0 && now.since(self.last_sent) > self.rtt.rto();
+        if is_idle && self.snd.unsent() > 0 && !fault::is(Fault::NoIdleRestart) {
             self.congestion.handle_idle();
         }
     }

@@ -116,7 +116,11 @@ impl FromStr for Mac {
     fn from_str(s: &str) -> Result<Self, String> {
         let bytes: Option<Vec<u8>> = s
             .split([':', '-'])
-            .map(|part| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u8::from_str_radix(part, 16).ok()).flatten())
+            .map(|part| {
+                (part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+                    .then(|| u8::from_str_radix(part, 16).ok())
+                    .flatten()
+            })
             .collect();
         let octets = bytes.and_then(|b| <[u8; 6]>::try_from(b).ok());
         octets.map(Self).ok_or_else(|| format!("{s:?} is no MAC address such as 02:00:00:00:00:02"))

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use super::checksum::checksum;
 use super::{be16, be32};
 use crate::drops::Drop;
+use crate::fault::{self, Fault};
 
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
@@ -82,7 +83,7 @@ impl Packet {
         if total_len < header_len || total_len > bytes.len() {
             return Err(Drop::Ipv4BadTotalLength);
         }
-        if checksum(&bytes[..header_len]) != 0 {
+        if checksum(&bytes[..header_len]) != 0 && !fault::is(Fault::Ipv4ChecksumUnchecked) {
             return Err(Drop::Ipv4BadChecksum);
         }
         let has_source_route = find_source_route(&bytes[HEADER_LEN..header_len])?;
@@ -95,7 +96,8 @@ impl Packet {
     /// [`Drop::IcmpBadQuote`].
     pub fn parse_quote(bytes: &[u8]) -> Result<(Header, &[u8]), Drop> {
         let header_len = usize::from(bytes.first().copied().unwrap_or(0) & 0xf) * 4;
-        if bytes.len() < HEADER_LEN || bytes[0] >> 4 != 4 || !(HEADER_LEN..=bytes.len()).contains(&header_len) {
+        if bytes.len() < HEADER_LEN || bytes[0] >> 4 != 4 || !(HEADER_LEN..=bytes.len()).contains(&header_len)
+        {
             return Err(Drop::IcmpBadQuote);
         }
         Ok((Header::read(bytes), &bytes[header_len..]))

@@ -50,7 +50,11 @@ mod tests {
     fn lengths_and_checksums_are_judged() {
         let good = datagram(b"odd");
         assert_eq!(check(A, B, &good), Ok(()));
-        assert_eq!(check(A, B, &[&good[..], b"tail"].concat()), Ok(()), "bytes after the length are not its own");
+        assert_eq!(
+            check(A, B, &[&good[..], b"tail"].concat()),
+            Ok(()),
+            "bytes after the length are not its own"
+        );
         for len in 0..good.len() {
             assert_eq!(check(A, B, &good[..len]), Err(Drop::UdpTruncated));
         }
@@ -59,7 +63,10 @@ mod tests {
             bytes[at] = value;
             check(A, B, &bytes)
         };
-        assert_eq!((with(5, 7), with(5, 12), with(4, 1)), (Err(Drop::UdpTruncated), Err(Drop::UdpTruncated), Err(Drop::UdpTruncated)));
+        assert_eq!(
+            (with(5, 7), with(5, 12), with(4, 1)),
+            (Err(Drop::UdpTruncated), Err(Drop::UdpTruncated), Err(Drop::UdpTruncated))
+        );
         assert_eq!((with(10, 0), with(0, 9)), (Err(Drop::UdpBadChecksum), Err(Drop::UdpBadChecksum)));
         let mut without = good.clone();
         without[6..8].fill(0);

@@ -54,7 +54,12 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let now = Now { mono: Instant::ZERO, wall: 784_111_777 };
-        Self { http: Connection::new(now.mono, Limits::default()), now, date: Date::default(), out: Vec::new() }
+        Self {
+            http: Connection::new(now.mono, Limits::default()),
+            now,
+            date: Date::default(),
+            out: Vec::new(),
+        }
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
@@ -169,7 +174,11 @@ fn who_waits_for_continue_gets_it_once_and_only_before_the_body() {
 fn bodies_of_unknown_length_are_chunked_or_end_with_the_connection() {
     let mut bench = Bench::new();
     bench.give(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n").give(GET);
-    assert!(bench.text().contains("\r\n\r\n4\r\n7777\r\n3\r\n777\r\n0\r\n\r\nHTTP/1.1 200"), "{}", bench.text());
+    assert!(
+        bench.text().contains("\r\n\r\n4\r\n7777\r\n3\r\n777\r\n0\r\n\r\nHTTP/1.1 200"),
+        "{}",
+        bench.text()
+    );
     let mut old = Bench::new();
     old.give(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert!(old.text().ends_with("Connection: close\r\n\r\n7777777"));
@@ -179,7 +188,10 @@ fn bodies_of_unknown_length_are_chunked_or_end_with_the_connection() {
 #[test]
 fn head_gets_the_head() {
     let mut bench = Bench::new();
-    bench.give(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n").give(b"HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n").give(GET);
+    bench
+        .give(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        .give(b"HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        .give(GET);
     assert_eq!(bench.statuses(), ["200", "200", "200"]);
     assert!(bench.text().contains("Content-Length: 4") && bench.text().matches("</a>").count() == 1);
 }

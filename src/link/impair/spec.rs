@@ -197,8 +197,21 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for bad in [
-            "loss", "loss=", "loss=101%", "loss=-1%", "loss=5", "speed=3", "delay=20", "delay=1h", "rate=0bit",
-            "rate=fast", "queue=x", "up.loss=1%", "burst=0", "delay=61s", "reorder=5%/x",
+            "loss",
+            "loss=",
+            "loss=101%",
+            "loss=-1%",
+            "loss=5",
+            "speed=3",
+            "delay=20",
+            "delay=1h",
+            "rate=0bit",
+            "rate=fast",
+            "queue=x",
+            "up.loss=1%",
+            "burst=0",
+            "delay=61s",
+            "reorder=5%/x",
         ] {
             let error = bad.parse::<Both>().unwrap_err();
             assert!(error.len() > 10, "{bad}: {error}");
