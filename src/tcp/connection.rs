@@ -374,7 +374,8 @@ impl Connection {
     /// for what is in flight (RFC 5927 4.1); it ends a connection only before it is established (RFC 9293
     /// 3.9.2.2, RFC 5927 5.2). False when it was about nothing that we sent.
     pub fn handle_unreachable(&mut self, seq: SeqNum, is_hard: bool) -> bool {
-        if !seq.is_within(self.snd.una, self.snd.flight().max(1)) {
+        let is_over = self.cause.is_some();
+        if is_over || !seq.is_within(self.snd.una, self.snd.flight().max(1)) {
             return false;
         }
         if self.state == State::SynSent && is_hard {
