@@ -101,11 +101,14 @@ impl Receiver {
     }
 
     /// RFC 9293 3.10.7.4, table 6: some of the segment lies in the window. `len` counts SYN and FIN.
+    ///
+    /// Deviation, as in Linux: an empty segment may also stand at the right edge. There stand the ACKs of a peer
+    /// that has filled the window, and while a part of what it sent is lost, all of them would be refused.
     pub fn is_acceptable(&self, seq: SeqNum, len: u32) -> bool {
         let window = self.window();
         match (len, window) {
             (0, 0) => seq == self.nxt,
-            (0, _) => seq.is_within(self.nxt, window),
+            (0, _) => seq.is_within(self.nxt, window + 1),
             (_, 0) => false,
             _ => seq.is_within(self.nxt, window) || (seq + (len - 1)).is_within(self.nxt, window),
         }
@@ -297,7 +300,8 @@ mod tests {
     fn the_four_cases_of_table_6() {
         let mut r = receiver(100);
         assert!(r.is_acceptable(SeqNum(100), 0) && r.is_acceptable(SeqNum(199), 0));
-        assert!(!r.is_acceptable(SeqNum(200), 0) && !r.is_acceptable(SeqNum(99), 0));
+        assert!(r.is_acceptable(SeqNum(200), 0), "the ACK of a peer that has filled the window");
+        assert!(!r.is_acceptable(SeqNum(201), 0) && !r.is_acceptable(SeqNum(99), 0));
         assert!(r.is_acceptable(SeqNum(90), 11) && !r.is_acceptable(SeqNum(90), 10));
         assert!(r.is_acceptable(SeqNum(199), 50) && !r.is_acceptable(SeqNum(200), 50));
         r.handle_payload(SeqNum(100), &[0; 100]);
