@@ -149,7 +149,7 @@ impl Connection {
             flags = flags | Flags::FIN;
         }
         if len > 0 && is_last {
-            // RFC 9293 3.9.1.2 (MUST-60): the last of what is queued is pushed.
+            // RFC 9293 3.9.1.2 (MUST-61): the last of what is queued is pushed.
             flags = flags | Flags::PSH;
         }
         let mut header = self.header(seq, flags);
