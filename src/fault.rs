@@ -47,6 +47,7 @@ pub enum Fault {
     NoLinger,
     BodyReadAsRequest,
     BusyLoop,
+    HandlerPanics,
 }
 
 #[cfg(feature = "faults")]

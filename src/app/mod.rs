@@ -3,6 +3,7 @@
 mod bodies;
 mod page;
 
+use crate::fault::{self, Fault};
 use crate::http::{Body, Handler, Method, Outcome, Request, Response};
 use crate::limits;
 use crate::time::Now;
@@ -23,6 +24,7 @@ pub struct App {
 impl App {
     /// Answers a request; `vitals` is asked only for `/metrics`.
     pub fn handle_request(&mut self, _now: Now, request: &Request<'_>, vitals: &dyn Vitals) -> Outcome {
+        assert!(!fault::is(Fault::HandlerPanics), "a seeded fault");
         match request.path {
             "/" => get(request, || Response::new(200, "text/html; charset=utf-8", page::index())),
             "/hello" => get(request, || Response::text(200, &b"Hello, world!"[..])),

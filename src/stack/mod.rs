@@ -290,8 +290,10 @@ impl Stack {
         if fault::is(Fault::BusyLoop) {
             return Some(self.now);
         }
+        // On bare IP there is no address to claim.
+        let claim = self.claim.poll_timeout().filter(|_| self.config.link.medium != Medium::Ip);
         [
-            self.claim.poll_timeout(),
+            claim,
             self.neighbours.poll_timeout(),
             self.reassembly.poll_timeout(),
             self.time_waits.poll_timeout(),
