@@ -24,7 +24,7 @@ pub fn check(src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) -> Result<(), Drop> {
     }
     // RFC 768: a checksum of zero means that the sender made none.
     let has_checksum = be16(bytes, 6) != 0;
-    let sum = Sum::pseudo_header(src, dst, protocol::UDP, len).add(&bytes[..len]);
+    let sum = Sum::pseudo_header(src, dst, protocol::UDP, len).with(&bytes[..len]);
     if has_checksum && sum.finish() != 0 {
         return Err(Drop::UdpBadChecksum);
     }
@@ -41,7 +41,7 @@ mod tests {
     fn datagram(payload: &[u8]) -> Vec<u8> {
         let mut out = vec![0, 1, 0, 53, 0, (HEADER_LEN + payload.len()) as u8, 0, 0];
         out.extend(payload);
-        let sum = Sum::pseudo_header(A, B, protocol::UDP, out.len()).add(&out).finish();
+        let sum = Sum::pseudo_header(A, B, protocol::UDP, out.len()).with(&out).finish();
         out[6..8].copy_from_slice(&sum.to_be_bytes());
         out
     }
