@@ -163,6 +163,10 @@ impl Connection {
             return Err(Outcome::Reset(Drop::TcpHandshakeBadAck, header.ack));
         }
         self.step(Step::SynAcked);
+        if self.snd.is_closed() {
+            // The user did not wait for it.
+            self.step(Step::Close);
+        }
         self.snd.set_window(header, u32::from(header.window) << self.snd.shift);
         self.handle_syn_acked(now, header.ack);
         Ok(())

@@ -247,7 +247,7 @@ impl Connection {
         if let Some(cause) = self.cause {
             return Err(WriteError::Closed(cause));
         }
-        if !self.state.can_send() {
+        if !self.state.can_send() || self.snd.is_closed() {
             return Err(WriteError::Shutdown);
         }
         let room = self.room();
@@ -293,10 +293,13 @@ impl Connection {
         self.check_room();
     }
 
-    /// No more will be written: a FIN follows what is queued (RFC 9293 3.10.4).
+    /// No more will be written: a FIN follows what is queued (RFC 9293 3.10.4). In SYN-RECEIVED it waits until the
+    /// connection is established, which that section allows; our SYN must be acknowledged first.
     pub fn shutdown(&mut self) {
         if self.state == State::SynSent {
             self.close(Cause::Aborted);
+        } else if self.state == State::SynReceived {
+            self.snd.close();
         } else if self.state.can_send() {
             self.snd.close();
             self.step(Step::Close);

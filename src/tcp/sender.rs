@@ -103,6 +103,11 @@ impl Sender {
         }
     }
 
+    /// The user said so.
+    pub fn is_closed(&self) -> bool {
+        self.fin != Fin::Open
+    }
+
     /// The connection is over: nothing is queued or in flight any more.
     pub fn discard(&mut self) {
         self.buffer = SendBuffer::default();
