@@ -1,4 +1,5 @@
-//! What the stack and a link tell each other: what frames look like, and a frame on its way out: headers in place, payload as slices of shared buffers, joined only by the link.
+//! What the stack and a link tell each other: what frames look like, and a frame on its way out, with its headers in
+//! place and its payload as slices of shared buffers, joined only by the link.
 //!
 //! ```text
 //! [ head: Ethernet + IPv4 + TCP, written here | payload: slices of what the application queued ]

@@ -1,8 +1,8 @@
 //! A hierarchical timing wheel (Varghese and Lauck, 1987): one entry a machine, armed and moved in constant time.
 //!
-//! Eight levels of 64 slots; a tick is 2^16 ns, about 66 us, so the levels reach as far as an [`Instant`]. An entry stands in the level of the highest six-bit
-//! digit in which its tick differs from the wheel's, and comes down a level each time its slot is reached.
-//! Nothing fires early; it fires at most a tick late.
+//! Eight levels of 64 slots; a tick is 2^16 ns, about 66 us, so the levels reach as far as an [`Instant`]. An entry
+//! stands in the level of the highest six-bit digit in which its tick differs from the wheel's, and comes down a level
+//! each time its slot is reached. Nothing fires early; it fires at most a tick late.
 //!
 //! Entries are **lazy**: moving a deadline later (which nearly every segment does to some timer) only writes it
 //! down, and the entry is put into its new place when the old one comes up.

@@ -44,7 +44,8 @@ pub(crate) struct Options {
     mac: String,
 
     /// Bytes of the largest IP packet; the same as the device's
-    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u16).range(576..=9000))]
+    #[arg(long, value_name = "BYTES", default_value_t = 1500)]
+    #[arg(value_parser = clap::value_parser!(u16).range(576..=9000))]
     mtu: u16,
 
     /// The port of HTTP
@@ -69,7 +70,8 @@ pub(crate) struct Options {
     seed: Option<Seed>,
 
     /// Connections at once; more are not answered
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     max_connections: u32,
 
     /// How long a connection may be idle between requests, as 75s, 500ms or 10m

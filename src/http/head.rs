@@ -198,7 +198,8 @@ pub(super) fn parse<T>(head: &[u8], use_it: impl FnOnce(&Request<'_>) -> T) -> R
     Ok(use_it(&request))
 }
 
-/// RFC 9110 15.6.6 for a version of another major number, 400 for what is no version.
+/// RFC 9110 15.6.6 for any version but the two that are spoken, HTTP/1.2 among them (which RFC 9110 6.2 would take for
+/// 1.1; nobody sends it, and httparse does not read it); 400 for what is no version.
 fn wrong_version(head: &[u8]) -> Refusal {
     let line = head.split(|&b| b == b'\r').find(|l| !l.trim_ascii().is_empty()).unwrap_or_default();
     match line.rsplit(|&b| b == b' ').next() {
@@ -242,7 +243,8 @@ fn split_target(method: Method, target: &str) -> Result<(Option<&str>, &str, Opt
     Ok((authority, if path.is_empty() { "/" } else { path }, query))
 }
 
-/// RFC 9112 3.2: one Host, required by HTTP/1.1, the same as in an absolute target.
+/// RFC 9112 3.2: one Host, required by HTTP/1.1. Where an absolute target names another host, RFC 9112 3.2.2 lets the
+/// target win; here it is refused, since two programs may each believe the other of the two.
 fn host<'a>(request: &Request<'a>, authority: Option<&'a str>) -> Result<&'a str, Refusal> {
     let mut hosts = request.values("Host");
     let host = match (hosts.next(), hosts.next()) {

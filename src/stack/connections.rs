@@ -135,9 +135,10 @@ impl Stack {
     pub(super) fn release(&mut self, id: ConnId) {
         let now = self.now;
         let connection = self.connections.of(id);
-        connection.shutdown();
         if connection.release(now) {
             self.reset_connection(id);
+        } else {
+            connection.shutdown();
         }
         self.connections.slots[id.index()].is_released = true;
         self.touch(id.index);
@@ -162,7 +163,7 @@ impl Stack {
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
         );
         if hears_of_it {
-            self.send_reset(flow, snd_nxt, Some(rcv_nxt));
+            self.reset_peer(flow, snd_nxt, Some(rcv_nxt));
         }
     }
 

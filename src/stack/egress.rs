@@ -86,7 +86,8 @@ impl Stack {
         self.ready.push_back(frame);
     }
 
-    /// A packet whose neighbour did not answer: its flow should know (RFC 1122 2.4: host unreachable).
+    /// A packet whose neighbour did not answer to three requests: its flow should know. A connection that is being
+    /// opened ends by it, which is harder than RFC 9293 MUST-56 has it for what routers say: this is our own link.
     pub(super) fn handle_unresolved(&mut self, parked: Parked) {
         self.count(Drop::NeighbourUnreachable);
         if let Some((flow, seq)) = parked.segment

@@ -27,7 +27,7 @@ impl Stack {
             Some(Place::Connection(index)) => self.handle_connection(index, &segment, payload),
             Some(Place::HalfOpen(index)) => self.handle_half_open(index, &segment, payload),
             Some(Place::TimeWait(index)) => self.handle_time_wait(index, &segment, payload),
-            None => self.handle_unknown(flow, &segment, payload, None),
+            None => self.handle_unknown(flow, &segment, payload),
         }
     }
 
@@ -63,14 +63,8 @@ impl Stack {
         }
     }
 
-    /// CLOSED and LISTEN. `after` is the sequence number that a new connection must begin behind.
-    fn handle_unknown(
-        &mut self,
-        flow: Flow,
-        segment: &Segment,
-        payload: &[u8],
-        after: Option<SeqNum>,
-    ) -> Result<(), Drop> {
+    /// CLOSED and LISTEN.
+    fn handle_unknown(&mut self, flow: Flow, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
         let header = &segment.header;
         if header.flags.has(Flags::RST) {
             return Err(Drop::TcpResetUnmatched);
@@ -86,32 +80,44 @@ impl Stack {
         if !header.flags.has(Flags::SYN) {
             return Err(Drop::TcpNoAck);
         }
-        self.open_half(flow, segment, after)
+        self.open_half(flow, segment, None)
     }
 
-    /// A SYN to a listener.
-    fn open_half(&mut self, flow: Flow, segment: &Segment, after: Option<SeqNum>) -> Result<(), Drop> {
-        let is_full = self.connections.len() >= self.config.max_connections;
-        let listener = self.listeners.get_mut(&flow.local_port).expect("the caller has looked");
+    /// There is a listener, and room for one more half-open connection.
+    fn can_open(&self, port: u16) -> Result<(), Drop> {
+        let listener = self.listeners.get(&port).ok_or(Drop::TcpNoListener)?;
         if listener.half_open >= listener.config.backlog && !fault::is(Fault::NoBacklogLimit) {
             return Err(Drop::TcpBacklogFull);
         }
-        if is_full {
+        if self.connections.len() >= self.config.max_connections {
             return Err(Drop::TcpConnectionLimit);
         }
+        Ok(())
+    }
+
+    /// A SYN to a listener. `previous` is what TIME-WAIT remembers of a connection that this one takes the place of.
+    fn open_half(
+        &mut self,
+        flow: Flow,
+        segment: &Segment,
+        previous: Option<(SeqNum, SeqNum)>,
+    ) -> Result<(), Drop> {
+        self.can_open(flow.local_port)?;
+        let listener = self.listeners.get_mut(&flow.local_port).expect("can_open has looked");
         listener.half_open += 1;
         let mut iss = isn::initial_sequence(self.now, flow, &self.isn_secret);
-        if let Some(after) = after
-            && !iss.gt(after)
+        if let Some((used, _)) = previous
+            && !iss.gt(used)
         {
             // RFC 1122 4.2.2.13: larger than all that the previous incarnation used.
-            iss = after + (1 << 16);
+            iss = used + (1 << 16);
         }
         let peer = Peer::from_syn(&segment.header, &segment.options, self.config.link.mtu);
         let entry = self.half_open.vacant_entry();
         let index = u32::try_from(entry.key()).expect("bounded by the backlogs");
         let timer = self.wheel.insert(TimerKey::HalfOpen(index));
         let half_open = entry.insert(HalfOpen::new(self.now, flow, iss, peer, timer));
+        half_open.previous = previous;
         self.wheel.set(timer, Some(self.now + half_open.retransmit_after()));
         self.flows.insert(flow, Place::HalfOpen(index));
         self.send_syn_ack(index);
@@ -124,11 +130,7 @@ impl Stack {
         let (flow, iss, peer) = (half_open.flow, half_open.iss, half_open.peer);
         let Header { flags, seq, ack, .. } = segment.header;
         if flags.has(Flags::RST) {
-            if seq != peer.irs + 1 {
-                return Err(Drop::TcpResetOutOfWindow);
-            }
-            self.remove_half_open(index);
-            return Ok(());
+            return self.handle_half_open_reset(index, seq);
         }
         if flags.has(Flags::SYN) && !flags.has(Flags::ACK) {
             if seq == peer.irs {
@@ -136,16 +138,17 @@ impl Stack {
                 self.send_syn_ack(index);
                 return Ok(());
             }
-            // The peer has begun anew: back to LISTEN (RFC 9293 3.10.7.4, fourth).
+            // The peer has begun anew: back to LISTEN (RFC 9293 3.10.7.4, fourth), which takes this SYN at once and
+            // does not wait for the next.
             self.remove_half_open(index);
-            return self.handle_unknown(flow, segment, payload, None);
+            return self.handle_unknown(flow, segment, payload);
         }
         if !flags.has(Flags::ACK) {
             return Err(Drop::TcpNoAck);
         }
         let window = unscaled_window(self.receive_capacity(flow.local_port));
         if let Err(drop) = peer.check_sequence(&segment.header, payload.len(), window) {
-            self.acknowledge_small(flow, iss + 1, peer.irs + 1, window);
+            self.acknowledge_half_open(index);
             return Err(drop);
         }
         if ack != iss + 1 {
@@ -157,6 +160,38 @@ impl Stack {
             return Err(Drop::TcpConnectionLimit);
         }
         self.promote(index, segment, payload)
+    }
+
+    /// RFC 5961 3.2: only a RST at the left edge is believed; one in the window is challenged.
+    fn handle_half_open_reset(&mut self, index: u32, seq: SeqNum) -> Result<(), Drop> {
+        let half_open = &self.half_open[index as usize];
+        let (flow, peer) = (half_open.flow, half_open.peer);
+        if seq == peer.irs + 1 {
+            self.end_half_open(index);
+            return Ok(());
+        }
+        let window = unscaled_window(self.receive_capacity(flow.local_port));
+        if !seq.is_within(peer.irs + 1, u32::from(window)) {
+            return Err(Drop::TcpResetOutOfWindow);
+        }
+        self.acknowledge_half_open(index);
+        Err(Drop::TcpResetChallenged)
+    }
+
+    /// Says what a half-open connection expects.
+    fn acknowledge_half_open(&mut self, index: u32) {
+        let HalfOpen { flow, iss, peer, .. } = self.half_open[index as usize];
+        let field = peer.window_field(self.receive_capacity(flow.local_port));
+        self.acknowledge_small(flow, iss + 1, peer.irs + 1, field);
+    }
+
+    /// The handshake did not come about. If it was in place of a connection in TIME-WAIT, that goes on waiting: the
+    /// SYN was an old duplicate (RFC 9293 3.6.1, MAY-2).
+    fn end_half_open(&mut self, index: u32) {
+        let half_open = self.remove_half_open(index);
+        if let Some((snd_nxt, rcv_nxt)) = half_open.previous {
+            self.enter_time_wait(half_open.flow, snd_nxt, rcv_nxt);
+        }
     }
 
     /// The handshake is over: the entry becomes a connection, which takes the segment.
@@ -182,9 +217,7 @@ impl Stack {
                 self.counters.resent += 1;
                 self.send_syn_ack(index);
             }
-            Overdue::GiveUp => {
-                self.remove_half_open(index);
-            }
+            Overdue::GiveUp => self.end_half_open(index),
         }
     }
 
@@ -242,10 +275,15 @@ impl Stack {
         }
         let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && seq.gt(entry.rcv_nxt);
         if reopens && !fault::is(Fault::NoTimeWaitReopen) {
-            // RFC 1122 4.2.2.13: a new connection in place of the old one.
+            // RFC 1122 4.2.2.13: a new connection in place of the old one, if there can be one.
+            self.can_open(entry.flow.local_port)?;
             self.time_waits.remove(index);
             self.flows.remove(&entry.flow);
-            return self.handle_unknown(entry.flow, segment, payload, Some(entry.snd_nxt));
+            return self.open_half(entry.flow, segment, Some((entry.snd_nxt, entry.rcv_nxt)));
+        }
+        if seq == entry.rcv_nxt && payload.is_empty() && !flags.has(Flags::SYN | Flags::FIN) {
+            // In order and empty: an answer would be answered, if the peer waits as we do.
+            return Err(Drop::TcpTimeWait);
         }
         if flags.has(Flags::FIN) {
             self.time_waits.restart(self.now, index);
@@ -265,11 +303,17 @@ impl Stack {
         self.send_reset(flow, SeqNum(0), Some(header.seq + payload.len() as u32 + controls));
     }
 
+    /// A RST in answer to a segment, as far as the rate limit goes.
     pub(super) fn send_reset(&mut self, flow: Flow, seq: SeqNum, ack: Option<SeqNum>) {
         let now = self.now;
         if !self.limiters.reset.allows(now) {
             return self.count(Drop::TcpResetLimited);
         }
+        self.reset_peer(flow, seq, ack);
+    }
+
+    /// A RST of our own accord, which no stranger can ask for and no limit holds back.
+    pub(super) fn reset_peer(&mut self, flow: Flow, seq: SeqNum, ack: Option<SeqNum>) {
         self.counters.resets_sent += 1;
         let header = Header {
             src_port: flow.local_port,

@@ -89,8 +89,8 @@ impl Connection {
 
     /// RFC 9293 3.10.7.4.
     fn handle_synchronized(&mut self, now: Instant, mut header: Header, payload: &[u8]) -> Checked {
-        if self.state == State::SynReceived && header.flags.has(Flags::SYN) && header.seq + 1 == self.rcv.nxt
-        {
+        let is_syn_ack = header.flags.has(Flags::SYN) && header.flags.has(Flags::ACK);
+        if self.state == State::SynReceived && is_syn_ack && header.seq + 1 == self.rcv.nxt {
             // The SYN once more, with the ACK of ours: both sides opened at once.
             header.seq += 1;
             header.flags.0 &= !Flags::SYN.0;
@@ -122,7 +122,9 @@ impl Connection {
             }
             return Err(Outcome::Challenged(Drop::TcpSynChallenged));
         }
-        let len = payload.len() as u32 + u32::from(header.flags.has(Flags::FIN));
+        // A RST may carry words of explanation (SHLD-2), which take no room, and a closed window does not stop it
+        // (MUST-66).
+        let len = if is_reset { 0 } else { payload.len() as u32 + u32::from(header.flags.has(Flags::FIN)) };
         if self.rcv.is_acceptable(header.seq, len) {
             return Ok(());
         }
@@ -130,7 +132,7 @@ impl Connection {
             return Err(Outcome::Dropped(Drop::TcpResetOutOfWindow));
         }
         if self.rcv.window() == 0 && header.seq == self.rcv.nxt {
-            // RFC 9293 3.10.7.4: with a closed window ACKs are taken all the same (MUST-66); the payload is not.
+            // RFC 9293 3.10.7.4, first: with a closed window ACKs are taken all the same; the payload is not.
             return Ok(());
         }
         if len == 0 {
@@ -151,7 +153,7 @@ impl Connection {
         }
         match self.state {
             State::SynReceived if self.is_active => self.close(Cause::Refused),
-            State::Closing | State::LastAck => self.close(Cause::Finished),
+            State::Closing | State::LastAck if self.snd.buffer.is_empty() => self.close(Cause::Finished),
             _ => self.close(Cause::Reset),
         }
         Err(Outcome::Taken)
@@ -175,7 +177,10 @@ impl Connection {
     fn handle_syn_acked(&mut self, now: Instant, ack: SeqNum) {
         self.due.syn = false;
         self.rtt.handle_ack(now, ack);
-        self.rtt.handle_established(self.syn_was_resent);
+        self.rtt.handle_established(self.syns_resent > 0);
+        if self.syns_resent > 1 {
+            self.congestion.handle_lost_syns();
+        }
         self.snd.handle_ack(ack, true);
         self.timers.stop(Timer::Retransmit);
         self.handle_progress();
@@ -187,8 +192,7 @@ impl Connection {
     fn handle_ack(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Checked {
         let ack = header.ack;
         if ack.gt(self.snd.nxt) {
-            self.rcv.acknowledge_now();
-            return Err(Outcome::Dropped(Drop::TcpAckUnsent));
+            return Err(Outcome::Challenged(Drop::TcpAckUnsent));
         }
         // RFC 5961 5.2.
         if ack.lt(self.snd.una - self.snd.max_wnd) {
@@ -214,13 +218,14 @@ impl Connection {
         let acked = ack - self.snd.una;
         self.rtt.handle_ack(now, ack);
         self.snd.handle_ack(ack, false);
+        self.limited_sent = 0;
         let flight = self.snd.flight();
         match self.recovery.handle_ack(self.snd.una) {
             Progress::Partial => self.congestion.handle_partial_ack(acked),
             Progress::Recovered => self.congestion.handle_recovered(flight),
             Progress::Normal | Progress::Resending => {
                 // RFC 5681 3.1 grows the window for what fills it; one that nobody fills is not tested.
-                if std::mem::take(&mut self.is_cwnd_limited) {
+                if self.is_cwnd_limited {
                     self.congestion.handle_ack(acked);
                 }
             }
@@ -244,7 +249,11 @@ impl Connection {
 
     fn handle_duplicate_ack(&mut self) {
         match self.recovery.handle_duplicate(self.snd.una, self.snd.nxt) {
-            Duplicate::Retransmit => self.congestion.handle_fast_retransmit(self.snd.flight()),
+            // RFC 5681 3.2, step 2: what limited transmit let out does not count.
+            Duplicate::Retransmit => {
+                let flight = self.snd.flight().saturating_sub(self.limited_sent);
+                self.congestion.handle_fast_retransmit(flight);
+            }
             Duplicate::Inflate => self.congestion.handle_duplicate_ack(),
             Duplicate::Early | Duplicate::Ignore => {}
         }

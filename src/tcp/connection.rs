@@ -27,7 +27,7 @@ use crate::wire::tcp::Header;
 pub struct Config {
     /// Hold small segments back while others are in flight (RFC 9293 3.7.4).
     pub nagle: bool,
-    /// The longest delay of an ACK (RFC 9293 3.8.6.3 allows up to 500 ms).
+    /// The longest delay of an ACK (RFC 9293 MUST-40: under 500 ms).
     pub ack_delay: Duration,
     /// After how long an idle time to ask whether the peer is there. Off by default (RFC 9293 MUST-25).
     pub keep_alive: Option<Duration>,
@@ -74,7 +74,7 @@ pub struct Signals {
     pub urgent: bool,
     /// The user's alarm.
     pub alarm: bool,
-    /// The network reports trouble that may pass (RFC 9293 MUST-56).
+    /// The network reports trouble that may pass (RFC 9293 SHLD-25, MUST-47).
     pub trouble: bool,
     /// The connection is at its end.
     pub closed: bool,
@@ -99,7 +99,7 @@ pub struct Connection {
     pub(super) is_released: bool,
     /// The connection began with our SYN.
     pub(super) is_active: bool,
-    pub(super) syn_was_resent: bool,
+    pub(super) syns_resent: u8,
     /// The window held data back when the last segment was looked for.
     pub(super) is_cwnd_limited: bool,
     /// Since when something has waited for an ACK that does not come.
@@ -107,7 +107,10 @@ pub struct Connection {
     persist_backoff: u32,
     keep_alive_probes: u8,
     pub(super) last_received: Instant,
-    pub(super) last_sent: Instant,
+    /// When something that takes sequence numbers left last.
+    pub(super) last_data_sent: Instant,
+    /// Bytes in flight that only limited transmit let out.
+    pub(super) limited_sent: u32,
     /// Tell the user when no more than so many bytes wait to be sent.
     notify_below: Option<usize>,
     pub(super) mtu: usize,
@@ -140,9 +143,9 @@ impl Connection {
         connection.step(Step::PassiveOpen);
         connection.step(Step::Syn);
         connection.snd.handle_syn_sent();
-        connection.syn_was_resent = half_open.was_resent();
+        connection.syns_resent = half_open.resent();
         connection.apply(&half_open.peer);
-        if !connection.syn_was_resent {
+        if connection.syns_resent == 0 {
             connection.rtt.handle_sent(half_open.began, half_open.iss + 1);
         }
         connection
@@ -165,13 +168,14 @@ impl Connection {
             cause: None,
             is_released: false,
             is_active: false,
-            syn_was_resent: false,
+            syns_resent: 0,
             is_cwnd_limited: false,
             stalled_since: None,
             persist_backoff: 0,
             keep_alive_probes: 0,
             last_received: now,
-            last_sent: now,
+            last_data_sent: now,
+            limited_sent: 0,
             notify_below: None,
             mtu,
         }
@@ -491,8 +495,8 @@ impl Connection {
     }
 
     /// RFC 9293 3.8.3: nothing is heard for R2.
-    fn has_given_up(&mut self, now: Instant, patience: Duration) -> bool {
-        let since = *self.stalled_since.get_or_insert(self.last_sent);
+    fn has_given_up(&mut self, now: Instant, since: Instant, patience: Duration) -> bool {
+        let since = *self.stalled_since.get_or_insert(since);
         now.since(since) >= patience && !fault::is(Fault::NoUserTimeout)
     }
 
@@ -502,16 +506,16 @@ impl Connection {
         }
         let is_synchronized = self.state.is_synchronized();
         let patience = if is_synchronized { self.config.user_timeout } else { SYN_TIMEOUT };
-        if self.has_given_up(now, patience) {
+        let is_first = self.stalled_since.is_none();
+        if self.has_given_up(now, self.last_data_sent, patience) {
             log::debug!("{:?} gives up after {patience}", self.flow);
             return self.close(Cause::TimedOut);
         }
         // RFC 6298 5.4 to 5.6.
-        let is_first = !self.rtt.is_backed_off();
         self.rtt.handle_timeout();
         if !is_synchronized {
             self.due.syn = true;
-            self.syn_was_resent = true;
+            self.syns_resent = self.syns_resent.saturating_add(1);
             return;
         }
         let flight = self.snd.flight();
@@ -523,7 +527,7 @@ impl Connection {
         if fault::is(Fault::NoZeroWindowProbe) {
             return;
         }
-        if self.has_given_up(now, self.config.user_timeout) {
+        if self.has_given_up(now, now, self.config.user_timeout) {
             return self.close(Cause::TimedOut);
         }
         self.persist_backoff += 1;
@@ -536,6 +540,10 @@ impl Connection {
 
     fn handle_keep_alive_timeout(&mut self, now: Instant) {
         let Some(after) = self.config.keep_alive.filter(|_| !fault::is(Fault::NoKeepAlive)) else { return };
+        if self.snd.has_outstanding() {
+            // RFC 9293 3.8.4 (MUST-26): what is outstanding asks by itself.
+            return self.timers.set(Timer::KeepAlive, now + after);
+        }
         let idle = now.since(self.last_received);
         if idle < after {
             return self.timers.set(Timer::KeepAlive, self.last_received + after);
@@ -551,7 +559,8 @@ impl Connection {
     /// The window field and acknowledgment of a segment that leaves now.
     pub(super) fn stamp(&mut self, header: &mut Header) {
         header.ack = self.rcv.nxt;
-        header.window = self.rcv.handle_ack_sent();
+        // Until the handshake is over our SYN may leave again, and its window is the first one.
+        header.window = self.rcv.handle_ack_sent(self.state.is_synchronized());
         self.timers.stop(Timer::DelayedAck);
     }
 }

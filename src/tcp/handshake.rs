@@ -67,6 +67,14 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// The first window, as a segment other than a SYN tells it to this peer.
+    pub fn window_field(&self, capacity: usize) -> u16 {
+        let shift = self.window_scale.map_or(0, |_| window_scale_for(capacity));
+        unscaled_window(capacity) >> shift
+    }
+}
+
 /// The MSS that we announce: the MTU less both headers without options (RFC 9293 3.7.1, RFC 6691).
 pub fn local_mss(mtu: usize) -> u16 {
     u16::try_from(mtu.saturating_sub(40)).unwrap_or(u16::MAX).max(MIN_MSS)
@@ -78,7 +86,7 @@ pub fn window_scale_for(capacity: usize) -> u8 {
 }
 
 /// A connection in SYN-RECEIVED that came from LISTEN.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct HalfOpen {
     /// Which one.
     pub flow: Flow,
@@ -90,6 +98,8 @@ pub struct HalfOpen {
     pub timer: TimerId,
     /// When the first SYN-ACK left.
     pub began: Instant,
+    /// What TIME-WAIT remembers of the connection that this one takes the place of: SND.NXT and RCV.NXT.
+    pub previous: Option<(SeqNum, SeqNum)>,
     sent: u8,
 }
 
@@ -105,7 +115,7 @@ pub enum Overdue {
 impl HalfOpen {
     /// A connection whose first SYN-ACK leaves now.
     pub fn new(now: Instant, flow: Flow, iss: SeqNum, peer: Peer, timer: TimerId) -> Self {
-        Self { flow, iss, peer, timer, began: now, sent: 1 }
+        Self { flow, iss, peer, timer, began: now, previous: None, sent: 1 }
     }
 
     /// When the SYN-ACK is to be sent again, counted from now.
@@ -122,9 +132,9 @@ impl HalfOpen {
         Overdue::Resend(now + self.retransmit_after())
     }
 
-    /// The SYN-ACK was sent more than once.
-    pub fn was_resent(&self) -> bool {
-        self.sent > 1
+    /// How often the SYN-ACK was sent again.
+    pub fn resent(&self) -> u8 {
+        self.sent - 1
     }
 
     /// The SYN-ACK, for a receive buffer of `capacity` bytes.
@@ -143,9 +153,11 @@ impl HalfOpen {
     }
 }
 
-/// The window in a SYN.
+/// The window in a SYN, which is not scaled: a multiple of what the scaled ones count in, so that the first of them
+/// names the same right edge.
 pub fn unscaled_window(capacity: usize) -> u16 {
-    u16::try_from(capacity).unwrap_or(u16::MAX)
+    let fitting = u16::try_from(capacity).unwrap_or(u16::MAX);
+    fitting & (u16::MAX << window_scale_for(capacity))
 }
 
 #[cfg(test)]

@@ -219,8 +219,8 @@ impl Receiver {
         self.acknowledge = Acknowledge::Now;
     }
 
-    /// An ACK leaves: gives its window field, and owes none any more.
-    pub fn handle_ack_sent(&mut self) -> u16 {
+    /// An ACK leaves: gives its window field, and owes none any more. `may_open` lets the right edge move.
+    pub fn handle_ack_sent(&mut self, may_open: bool) -> u16 {
         self.acknowledge = Acknowledge::No;
         self.unacked = 0;
         let free_edge = self.free_edge();
@@ -230,7 +230,7 @@ impl Receiver {
         if fault::is(Fault::WindowShrinks) {
             self.right_edge = self.nxt + self.window() / 2;
         }
-        if free_edge.gt(self.right_edge) && (free_edge - self.right_edge) as usize >= step {
+        if may_open && free_edge.gt(self.right_edge) && (free_edge - self.right_edge) as usize >= step {
             self.right_edge = free_edge;
         }
         let field = self.window().div_ceil(1 << self.shift).min(0xffff);
@@ -258,7 +258,9 @@ impl Receiver {
     }
 
     fn free_edge(&self) -> SeqNum {
-        self.nxt + self.capacity.saturating_sub(self.buffer.len()) as u32
+        // No more than the window field can say.
+        let free = self.capacity.saturating_sub(self.buffer.len()).min(0xffff << self.shift);
+        self.nxt + free as u32
     }
 
     /// The user has made so much room that the peer should hear of it without data to acknowledge: two segments
@@ -316,7 +318,7 @@ mod tests {
             r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000]);
             now.push(r.acknowledge());
             if r.acknowledge() == Acknowledge::Now {
-                r.handle_ack_sent();
+                r.handle_ack_sent(true);
             }
         }
         use Acknowledge::{Delayed, Now};
@@ -328,7 +330,7 @@ mod tests {
         let mut r = receiver(60_000);
         assert_eq!(r.handle_payload(SeqNum(105), b"world"), Received::OutOfOrder);
         assert_eq!((r.acknowledge(), r.nxt), (Acknowledge::Now, SeqNum(100)));
-        r.handle_ack_sent();
+        r.handle_ack_sent(true);
         assert!(!r.handle_fin(SeqNum(110)));
         assert_eq!(r.handle_payload(SeqNum(100), b"hello"), Received::InOrder);
         assert_eq!(r.acknowledge(), Acknowledge::Now);
@@ -345,20 +347,20 @@ mod tests {
         let mut edge = r.right_edge;
         for n in 0..10 {
             r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000]);
-            r.handle_ack_sent();
+            r.handle_ack_sent(true);
             assert!(r.right_edge.ge(edge));
             edge = r.right_edge;
         }
         assert_eq!(r.window(), 0);
         assert_eq!(r.handle_payload(SeqNum(10_100), &[0; 10]), Received::NoRoom);
-        r.handle_ack_sent();
+        r.handle_ack_sent(true);
         // Nothing is offered until two segments fit.
         let mut updates = Vec::new();
         while r.read().is_some() {
             updates.push(r.acknowledge() == Acknowledge::Now);
         }
         assert_eq!(updates.last(), Some(&true));
-        r.handle_ack_sent();
+        r.handle_ack_sent(true);
         assert_eq!(r.window(), 10_000);
     }
 

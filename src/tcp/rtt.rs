@@ -35,11 +35,6 @@ impl Rtt {
         (self.rto * (1 << self.backoff.min(16))).min(MAX)
     }
 
-    /// The timeout has expired since the last ACK.
-    pub fn is_backed_off(&self) -> bool {
-        self.backoff > 0
-    }
-
     /// SRTT and RTTVAR, once there was a sample.
     pub fn smoothed(&self) -> Option<(Duration, Duration)> {
         self.smoothed
@@ -58,9 +53,9 @@ impl Rtt {
         self.timed = None;
     }
 
-    /// Everything before `ack` was acknowledged for the first time.
+    /// Everything before `ack` was acknowledged for the first time. The backoff lasts until there is a new sample
+    /// (RFC 6298 5, last paragraph).
     pub fn handle_ack(&mut self, now: Instant, ack: SeqNum) {
-        self.backoff = 0;
         if let Some((end, sent)) = self.timed
             && end.le(ack)
         {
@@ -72,7 +67,7 @@ impl Rtt {
     /// The timeout expired.
     pub fn handle_timeout(&mut self) {
         self.backoff += u32::from(!fault::is(Fault::NoBackoff));
-        self.timed = None;
+        self.handle_resent();
     }
 
     /// The handshake is over; `syn_was_resent` says that its time tells nothing.
@@ -85,6 +80,7 @@ impl Rtt {
 
     /// RFC 6298 2.2 and 2.3.
     pub fn handle_sample(&mut self, sample: Duration) {
+        self.backoff = 0;
         let (srtt, rttvar) = match self.smoothed {
             None => (sample, sample / 2),
             Some((srtt, rttvar)) => {
@@ -128,6 +124,8 @@ mod tests {
             .collect();
         assert_eq!(doubled, [400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000]);
         rtt.handle_ack(Instant::ZERO, SeqNum(1));
+        assert_eq!(rtt.rto(), MS(60_000), "an ACK alone tells nothing");
+        rtt.handle_sample(MS(1));
         assert_eq!(rtt.rto(), MS(200));
     }
 

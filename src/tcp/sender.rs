@@ -36,6 +36,8 @@ pub struct Sender {
     pub buffer: SendBuffer,
     /// Our SYN is in flight, in front of all bytes.
     is_syn_in_flight: bool,
+    /// Our SYN was acknowledged: `una` is a byte's number and not the SYN's.
+    is_syn_acked: bool,
     fin: Fin,
 }
 
@@ -81,6 +83,7 @@ impl Sender {
             shift: 0,
             buffer: SendBuffer::default(),
             is_syn_in_flight: false,
+            is_syn_acked: false,
             fin: Fin::Open,
         }
     }
@@ -143,6 +146,7 @@ impl Sender {
         }
         self.una = ack;
         self.is_syn_in_flight = false;
+        self.is_syn_acked = true;
         if self.up.is_some_and(|up| up.le(ack)) {
             self.up = None;
         }
@@ -214,7 +218,10 @@ impl Sender {
         }
         // RFC 9293 3.8.6.2.1: a full segment, or all there is, or half the largest window.
         let is_all = len == unsent;
-        let is_silly = len < mss && !is_all && len < (self.max_wnd as usize).div_ceil(2).max(1);
+        let nagle = nagle && !fault::is(Fault::NoNagle);
+        let is_half_window =
+            len >= (self.max_wnd as usize).div_ceil(2).max(1) && (!nagle || self.flight() == 0);
+        let is_silly = len < mss && !is_all && !is_half_window;
         if is_silly && !fault::is(Fault::SillyWindowSender) {
             return NewData::BlockedByWindow;
         }
@@ -222,7 +229,6 @@ impl Sender {
             return NewData::BlockedByWindow;
         }
         // RFC 9293 3.7.4: a small segment waits while something is in flight.
-        let nagle = nagle && !fault::is(Fault::NoNagle);
         if len < mss && is_all && nagle && self.flight() > 0 && !wants_fin {
             return NewData::BlockedByNagle;
         }
@@ -259,7 +265,8 @@ impl Sender {
 
     /// The sequence number after the last queued byte.
     fn end(&self) -> SeqNum {
-        self.una + self.buffer.len() as u32
+        let syn = u32::from(!self.is_syn_acked);
+        self.una + syn + self.buffer.len() as u32
     }
 
     fn sent_bytes(&self) -> usize {
@@ -275,6 +282,7 @@ mod tests {
     fn sender(wnd: u32) -> Sender {
         let mut s = Sender::new(SeqNum(u32::MAX - 5), 1000);
         (s.wnd, s.max_wnd) = (wnd, wnd);
+        s.is_syn_acked = true;
         s
     }
 

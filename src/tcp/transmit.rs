@@ -20,7 +20,7 @@ use crate::wire::tcp_options::Options;
 impl Connection {
     /// The next segment, its payload added to `payload`; `None` when there is nothing to send now.
     pub fn poll_segment(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<(Header, Options)> {
-        let segment = match self.state {
+        match self.state {
             State::Closed | State::Listen => None,
             State::SynSent | State::SynReceived => self.poll_syn(now).or_else(|| self.poll_ack(now)),
             _ => self
@@ -28,11 +28,7 @@ impl Connection {
                 .or_else(|| self.poll_new(now, payload))
                 .or_else(|| self.poll_probe())
                 .or_else(|| self.poll_ack(now)),
-        };
-        if segment.is_some() {
-            self.last_sent = now;
         }
-        segment
     }
 
     fn poll_syn(&mut self, now: Instant) -> Option<(Header, Options)> {
@@ -50,7 +46,8 @@ impl Connection {
             header.window = handshake::unscaled_window(capacity);
             window_scale = window_scale.filter(|_| self.rcv.shift > 0 || self.snd.shift > 0);
         }
-        if self.syn_was_resent {
+        self.last_data_sent = now;
+        if self.syns_resent > 0 {
             self.rtt.handle_resent();
         } else {
             self.rtt.handle_sent(now, iss + 1);
@@ -65,16 +62,18 @@ impl Connection {
         let resend = self.recovery.resend_from(self.snd.una)?;
         let (len, fin) = self.snd.resend_segment(resend.from, resend.until);
         let flight = self.recovery.flight_end(self.snd.nxt) - self.snd.una;
-        let is_beyond_window = self.snd.wnd == 0;
-        if is_beyond_window
-            || (!resend.is_free && flight + len as u32 > self.congestion.window().max(len as u32))
-        {
+        if self.snd.wnd == 0 {
+            return None;
+        }
+        if !resend.is_free && flight + len as u32 > self.congestion.window().max(len as u32) {
+            self.is_cwnd_limited = true;
             return None;
         }
         let end = resend.from + len as u32 + u32::from(fin);
         self.recovery.handle_resent(end);
         self.rtt.handle_resent();
         self.timers.set_if_idle(Timer::Retransmit, now + self.rtt.rto());
+        self.last_data_sent = now;
         Some(self.data_segment(resend.from, len, fin, payload))
     }
 
@@ -93,17 +92,34 @@ impl Connection {
             next => next,
         };
         self.due.small = false;
-        self.is_cwnd_limited |= next == NewData::BlockedByCongestion;
+        self.judge_window_use(next, is_resending);
         let NewData::Segment(len, fin) = next else {
             self.arm_send_timers(now, next == NewData::BlockedByWindow);
             return None;
         };
         let seq = self.snd.nxt;
+        if flight + len as u32 > self.congestion.window() {
+            self.limited_sent += len as u32;
+        }
         self.snd.handle_sent(len, fin);
         self.check_room();
         self.rtt.handle_sent(now, self.snd.nxt);
         self.arm_send_timers(now, false);
+        self.last_data_sent = now;
         Some(self.data_segment(seq, len, fin, payload))
+    }
+
+    /// Whether the congestion window is what holds the sender back, so that ACKs may grow it: it does while there is
+    /// more to send, and also when the last of it has just filled the window.
+    fn judge_window_use(&mut self, next: NewData, is_resending: bool) {
+        match next {
+            NewData::BlockedByCongestion => self.is_cwnd_limited = true,
+            NewData::Segment(..) => {}
+            _ if is_resending => {}
+            _ => {
+                self.is_cwnd_limited = self.snd.flight() + u32::from(self.snd.mss) > self.congestion.window()
+            }
+        }
     }
 
     /// A probe of a closed window, and a keep-alive: a segment without data just before the window. It is not
@@ -163,7 +179,7 @@ impl Connection {
 
     /// RFC 5681 4.1: after an idle time the old window says nothing about the path.
     fn restart_after_idle(&mut self, now: Instant) {
-        let is_idle = self.snd.flight() == 0 && now.since(self.last_sent) > self.rtt.rto();
+        let is_idle = self.snd.flight() == 0 && now.since(self.last_data_sent) > self.rtt.rto();
         if is_idle && self.snd.unsent() > 0 && !fault::is(Fault::NoIdleRestart) {
             self.congestion.handle_idle();
         }

@@ -18,7 +18,9 @@ mod table_transport;
 
 use case::{Case, On};
 use harness::World;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use taphouse::drops::Drop;
+use taphouse::fault::{self, Fault};
 
 const TABLE: &[&[Case]] = &[
     table_link::ETHERNET,
@@ -89,4 +91,31 @@ fn every_reason_has_a_case_or_a_test_of_its_own() {
     assert!(names.len() >= 70, "{}", names.len());
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+}
+
+/// Each mechanism below TCP, broken on purpose, and the test that must go wrong then.
+const NOTICED: &[(Fault, fn())] = &[
+    (Fault::FcsUnchecked, the_table_on_a_wire),
+    (Fault::Ipv4ChecksumUnchecked, the_table_on_a_tap),
+    (Fault::TcpChecksumUnchecked, the_table_on_a_tap),
+    (Fault::PaddingNotTrimmed, the_table_on_a_wire),
+    (Fault::FragmentOverlapTaken, the_table_on_a_tap),
+    (Fault::EchoNotFragmented, rules::echo_of_every_size_comes_back_whole),
+    (Fault::ArpLearnsFromAll, neighbours::who_asks_for_us_is_learned_and_who_asks_for_others_is_not),
+    (Fault::ArpNeverGivesUp, neighbours::after_three_requests_what_waits_is_told),
+    (Fault::ArpNotProbed, neighbours::while_the_address_is_probed_nothing_is_answered),
+];
+
+#[test]
+fn every_broken_mechanism_is_noticed() {
+    let mut unnoticed = Vec::new();
+    for &(fault, test) in NOTICED {
+        fault::set(Some(fault));
+        let result = catch_unwind(AssertUnwindSafe(test));
+        fault::set(None);
+        if result.is_ok() {
+            unnoticed.push(fault);
+        }
+    }
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
 }

@@ -34,7 +34,7 @@ fn at(start: Instant, sent: Vec<(Instant, Answer)>) -> Vec<(u64, Answer)> {
 }
 
 #[test]
-fn who_asks_for_us_is_learned_and_who_asks_for_others_is_not() {
+pub(crate) fn who_asks_for_us_is_learned_and_who_asks_for_others_is_not() {
     for fcs in [false, true] {
         let mut world = held(fcs);
         assert_eq!(world.give(&arp_request(PEER_MAC, PEER, OTHER)), []);
@@ -87,7 +87,7 @@ fn when_too_many_wait_the_oldest_goes() {
 }
 
 #[test]
-fn after_three_requests_what_waits_is_told() {
+pub(crate) fn after_three_requests_what_waits_is_told() {
     let mut world = held(false);
     let id = world.stack.connect(SocketAddrV4::new(OTHER, 80), tcp::Config::default()).expect("a free port");
     let start = world.now;
@@ -144,7 +144,7 @@ fn off_the_subnet_the_gateway_is_asked_for() {
 }
 
 #[test]
-fn while_the_address_is_probed_nothing_is_answered() {
+pub(crate) fn while_the_address_is_probed_nothing_is_answered() {
     for fcs in [false, true] {
         let mut world = World::with(Config { probe: ProbeMode::Quick, ..config(fcs) });
         let start = world.now;

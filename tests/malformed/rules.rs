@@ -86,7 +86,7 @@ fn cut(message: &[u8], id: u16, size: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn echo_of_every_size_comes_back_whole() {
+pub(crate) fn echo_of_every_size_comes_back_whole() {
     let sizes = (0..=64)
         .chain([100, 512, 1000, 1400])
         .chain(1460..=1490)

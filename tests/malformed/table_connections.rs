@@ -22,8 +22,13 @@ pub(crate) const HALF_OPEN: &[Case] = &[
         answered(conn.segment_at(ACK, 0, 1000, b"GET"), [conn.answer_at(RST, conn.ack.wrapping_add(1000), 0)])
     }),
     case("half_open_fin_without_ack", Drop::TcpNoAck, |w| silent(w.half_open().segment(FIN, b""))),
-    case("half_open_rst_next_to_the_edge", Drop::TcpResetOutOfWindow, |w| {
-        silent(w.half_open().segment_at(RST, 1, 0, b""))
+    // RFC 5961 3.2: in the window, but not at its edge.
+    case("half_open_rst_next_to_the_edge", Drop::TcpResetChallenged, |w| {
+        let conn = w.half_open();
+        acked(&conn, conn.segment_at(RST, 1, 0, b""))
+    }),
+    case("half_open_rst_out_of_window", Drop::TcpResetOutOfWindow, |w| {
+        silent(w.half_open().segment_at(RST, -5000, 0, b""))
     }),
     // RFC 9293 3.10.7.4, first: the right ACK does not make up for a wrong sequence number.
     case("half_open_ack_out_of_window", Drop::TcpOutOfWindow, |w| {

@@ -292,7 +292,9 @@ impl Flow {
             assert!(edge >= self.edge, "{key:?}: the window's right edge moves from {} to {edge}", self.edge);
         }
         self.edge = self.edge.max(edge);
-        self.has_offered |= !segment.has(SYN) && !self.is_stale;
+        // A host that has not made a connection of it yet may answer too, but takes nothing.
+        let has_taken = ack > 1 || !segment.payload.is_empty();
+        self.has_offered |= !segment.has(SYN) && !self.is_stale && has_taken;
     }
 
     /// Whether a segment that takes sequence space may be sent now.

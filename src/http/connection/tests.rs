@@ -263,3 +263,20 @@ fn refusals_end_the_connection() {
         assert!(bench.text().contains("application/problem+json"));
     }
 }
+
+#[test]
+fn every_broken_mechanism_is_noticed() {
+    let noticed: [(Fault, fn()); 5] = [
+        (Fault::HostUnchecked, refusals_end_the_connection),
+        (Fault::BareLfAccepted, refusals_end_the_connection),
+        (Fault::NoContinue, who_waits_for_continue_gets_it_once_and_only_before_the_body),
+        (Fault::NoHeadTimeout, waits_have_their_answers),
+        (Fault::BodyReadAsRequest, a_body_is_never_read_as_the_next_request),
+    ];
+    for (fault, test) in noticed {
+        fault::set(Some(fault));
+        let result = std::panic::catch_unwind(test);
+        fault::set(None);
+        assert!(result.is_err(), "{fault:?} is not noticed");
+    }
+}

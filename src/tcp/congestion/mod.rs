@@ -14,6 +14,8 @@ pub struct Congestion {
     mss: u32,
     cwnd: u32,
     ssthresh: u32,
+    /// L of RFC 3465 2.3, in segments.
+    slow_start_limit: u32,
     avoidance: Avoidance,
 }
 
@@ -30,6 +32,7 @@ impl Congestion {
             mss,
             cwnd: initial_window(mss),
             ssthresh: u32::MAX,
+            slow_start_limit: 2,
             avoidance: Avoidance::Reno(Reno::default()),
         }
     }
@@ -47,10 +50,12 @@ impl Congestion {
     /// `acked` bytes left the network, outside recovery, and the window was in use.
     pub fn handle_ack(&mut self, acked: u32) {
         if self.cwnd < self.ssthresh {
-            // RFC 5681 3.1 with the limit L = 2 SMSS of RFC 3465 2.2, since we see an ACK for two segments.
-            self.cwnd = self.cwnd.saturating_add(acked.min(2 * self.mss));
+            // RFC 5681 3.1 with the limit of RFC 3465 2.3: two segments, since peers acknowledge every second one;
+            // one segment after a timeout. A deviation from RFC 5681, which knows only one.
+            self.cwnd = self.cwnd.saturating_add(acked.min(self.slow_start_limit * self.mss));
             return;
         }
+        self.slow_start_limit = 2;
         self.cwnd = match &mut self.avoidance {
             Avoidance::Reno(reno) => reno.grow(self.cwnd, acked, self.mss),
         };
@@ -85,6 +90,12 @@ impl Congestion {
         if is_first {
             self.reduce(flight);
         }
+        self.slow_start_limit = 1;
+        self.cwnd = self.mss;
+    }
+
+    /// More than one SYN was lost before the connection began: RFC 6928 2.
+    pub fn handle_lost_syns(&mut self) {
         self.cwnd = self.mss;
     }
 

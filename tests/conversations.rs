@@ -1,0 +1,41 @@
+//! Conversations: one host in virtual time, the peer played by hand, segment by segment.
+//!
+//! The link is bare IP, so that nothing but TCP and ICMP is said. What the peer sends is written down in sequence
+//! numbers counted from its SYN, what the host sends in numbers counted from the host's own; so every byte has
+//! the same number in every run. Each test names a situation and its outcome, and cites what asks for it.
+
+#[path = "conversations/harness.rs"]
+mod harness;
+
+#[path = "conversations/acknowledging.rs"]
+mod acknowledging;
+#[path = "conversations/closed_port.rs"]
+mod closed_port;
+#[path = "conversations/closing.rs"]
+mod closing;
+#[path = "conversations/congestion.rs"]
+mod congestion;
+#[path = "conversations/faults.rs"]
+mod faults;
+#[path = "conversations/liveness.rs"]
+mod liveness;
+#[path = "conversations/opening.rs"]
+mod opening;
+#[path = "conversations/opening_late.rs"]
+mod opening_late;
+#[path = "conversations/options.rs"]
+mod options;
+#[path = "conversations/reassembly.rs"]
+mod reassembly;
+#[path = "conversations/resets.rs"]
+mod resets;
+#[path = "conversations/retransmission.rs"]
+mod retransmission;
+#[path = "conversations/states.rs"]
+mod states;
+#[path = "conversations/time_wait.rs"]
+mod time_wait;
+#[path = "conversations/urgent.rs"]
+mod urgent;
+#[path = "conversations/windows.rs"]
+mod windows;
