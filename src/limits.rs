@@ -68,6 +68,8 @@ pub const CHUNK_LINE_BYTES: usize = 4 << 10;
 pub const TRAILER_BYTES: usize = 8 << 10;
 /// Bytes of a body that is collected whole. Beyond: 413.
 pub const COLLECTED_BODY: u64 = 8 << 20;
+/// Bytes of answers that the peer has not taken. Beyond: its next request is not looked at before it takes some.
+pub const ANSWERS_WAITING: usize = 64 << 10;
 /// Bytes of a body that nobody wants which are read and thrown away, to keep the connection. Beyond: closed.
 pub const DRAINED_BODY: u64 = 256 << 10;
 /// How long a request head may take. Beyond: 408.

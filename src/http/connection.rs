@@ -68,6 +68,8 @@ pub struct Connection {
     head: BytesMut,
     scanner: Scanner,
     output: VecDeque<Bytes>,
+    /// Bytes of it.
+    waiting: usize,
     fate: Fate,
     /// When the wait of this phase is over.
     deadline: Instant,
@@ -116,6 +118,7 @@ impl Connection {
             head: BytesMut::new(),
             scanner: Scanner::default(),
             output: VecDeque::new(),
+            waiting: 0,
             fate: Fate::Open,
             deadline: now + limits.idle,
             peer_finished: false,
@@ -132,6 +135,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         self.pending.is_empty()
             && matches!(self.phase, Phase::Head | Phase::Body { .. })
+            && !self.is_backed_up()
             && !self.peer_finished
     }
 
@@ -147,7 +151,13 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        matches!(self.phase, Phase::Head | Phase::Body { .. }).then_some(self.deadline)
+        (matches!(self.phase, Phase::Head | Phase::Body { .. }) && !self.is_backed_up())
+            .then_some(self.deadline)
+    }
+
+    /// The peer has not taken the answers that it has: no further request is looked at, and none is waited for.
+    fn is_backed_up(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.waiting >= limits::ANSWERS_WAITING
     }
 
     /// Takes bytes.
@@ -182,6 +192,13 @@ impl Connection {
     pub fn poll_output(&mut self, scope: &mut Scope<'_>, room: usize) -> Option<Bytes> {
         loop {
             if let Some(bytes) = self.output.pop_front() {
+                let was_backed_up = self.is_backed_up();
+                self.waiting -= bytes.len();
+                if was_backed_up && !self.is_backed_up() {
+                    let wait = if self.head.is_empty() { self.limits.idle } else { self.limits.head };
+                    self.deadline = scope.now.mono + wait;
+                    self.advance(scope);
+                }
                 return Some(bytes);
             }
             if room == 0 || !matches!(self.phase, Phase::Answer { .. }) {
@@ -198,13 +215,7 @@ impl Connection {
         }
         let response = Response::problem(500, "the handler of this request failed");
         let len = response.body.len().unwrap_or_default();
-        self.output.push_back(response::head(
-            &response,
-            Framing::Length(len),
-            date.at(now.wall),
-            true,
-            false,
-        ));
+        self.queue(response::head(&response, Framing::Length(len), date.at(now.wall), true, false));
         if let Body::Whole(bytes) = response.body {
             self.queue(bytes);
         }
@@ -221,7 +232,7 @@ impl Connection {
     fn advance(&mut self, scope: &mut Scope<'_>) {
         loop {
             let goes_on = match self.phase {
-                Phase::Head => self.advance_head(scope),
+                Phase::Head => !self.is_backed_up() && self.advance_head(scope),
                 Phase::Body { .. } => self.advance_body(scope),
                 Phase::Answer { .. } | Phase::Over => false,
             };
@@ -303,7 +314,7 @@ impl Connection {
                 }
                 let is_coming = decoder.known_left() != Some(0) && self.pending.is_empty();
                 if expects && is_coming && !fault::is(Fault::NoContinue) {
-                    self.output.push_back(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+                    self.queue(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
                 }
                 self.begin_body(now.mono, decoder, Wanted::Sink(sink), exchange);
             }
@@ -382,7 +393,7 @@ impl Connection {
         exchange.keeps &= framing != Framing::UntilClose && !(self.peer_finished && self.pending.is_empty());
         let keeps_1_0 = exchange.version == Version::Http10;
         let date = scope.date.at(scope.now.wall);
-        self.output.push_back(response::head(&response, framing, date, !exchange.keeps, keeps_1_0));
+        self.queue(response::head(&response, framing, date, !exchange.keeps, keeps_1_0));
         let body =
             if exchange.is_head { Body::Empty } else { std::mem::replace(&mut response.body, Body::Empty) };
         match body {
@@ -419,6 +430,7 @@ impl Connection {
 
     fn queue(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
+            self.waiting += bytes.len();
             self.output.push_back(bytes);
         }
     }

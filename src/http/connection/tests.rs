@@ -280,3 +280,17 @@ fn every_broken_mechanism_is_noticed() {
         assert!(result.is_err(), "{fault:?} is not noticed");
     }
 }
+
+#[test]
+fn a_peer_that_takes_no_answers_is_not_asked_for_further_requests() {
+    let many = GET.repeat(2000);
+    let mut bench = Bench::new();
+    bench.with(|http, scope| http.handle_input(scope, Bytes::copy_from_slice(&many)));
+    assert!(!bench.http.wants_input());
+    assert!(bench.http.waiting < limits::ANSWERS_WAITING + 1000, "{}", bench.http.waiting);
+    assert_eq!(bench.http.poll_timeout(), None, "the peer is waited for by whoever sends");
+    bench.now.mono += Duration::from_secs(100);
+    bench.give(b"").wait(1).end();
+    assert_eq!(bench.statuses(), ["200"; 2000]);
+    assert_eq!((bench.http.waiting, bench.http.fate()), (0, Fate::Finish));
+}
