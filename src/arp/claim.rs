@@ -35,8 +35,14 @@ pub enum Verdict {
     NoConflict,
     /// Somebody has the address already; we must not use it.
     Taken(Mac),
-    /// Somebody uses our address; we have defended it, or did so a moment ago.
-    Contested(Mac),
+    /// Somebody uses our address.
+    Contested {
+        /// Who.
+        mac: Mac,
+        /// It is defended now; otherwise that was done a moment ago, and is not worth telling again (RFC 5227
+        /// 2.4 c).
+        is_defended: bool,
+    },
 }
 
 /// The claim to one address.
@@ -109,11 +115,10 @@ impl Claim {
             }
             Phase::Announcing { .. } | Phase::Held if uses_ours => {
                 // RFC 5227 2.4 c: one announcement, unless there was a conflict in the last 10 s.
-                if self.last_defence.is_none_or(|last| now.since(last) >= DEFEND_INTERVAL) {
-                    self.wants_defence = true;
-                }
+                let is_defended = self.last_defence.is_none_or(|last| now.since(last) >= DEFEND_INTERVAL);
+                self.wants_defence |= is_defended;
                 self.last_defence = Some(now);
-                Verdict::Contested(packet.sender_mac)
+                Verdict::Contested { mac: packet.sender_mac, is_defended }
             }
             _ => Verdict::NoConflict,
         }
@@ -247,8 +252,10 @@ mod tests {
         let mut defences = 0;
         for second in 0..35 {
             let now = Instant::ZERO + Duration::from_secs(100 + second * 4);
-            assert_eq!(claim.handle_packet(now, &rude), Verdict::Contested(OTHER));
-            defences += usize::from(claim.poll_packet(now).is_some());
+            let verdict = claim.handle_packet(now, &rude);
+            let is_defended = claim.poll_packet(now).is_some();
+            assert_eq!(verdict, Verdict::Contested { mac: OTHER, is_defended });
+            defences += usize::from(is_defended);
         }
         assert_eq!(defences, 1, "conflicts less than 10 s apart are not answered each");
         let later = Instant::ZERO + Duration::from_secs(1000);

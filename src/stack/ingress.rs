@@ -69,8 +69,10 @@ impl Stack {
                 self.events.push_back(Event::Host(Trouble::AddressTaken(mac)));
                 return Err(Drop::ArpConflict);
             }
-            Verdict::Contested(mac) => {
-                self.events.push_back(Event::Host(Trouble::AddressContested(mac)));
+            Verdict::Contested { mac, is_defended } => {
+                if is_defended {
+                    self.events.push_back(Event::Host(Trouble::AddressContested(mac)));
+                }
                 return Err(Drop::ArpConflict);
             }
         }
