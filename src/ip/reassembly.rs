@@ -176,6 +176,10 @@ impl Reassembly {
         {
             self.agenda.pop_front();
         }
+        if self.agenda.len() > 2 * limits::REASSEMBLIES {
+            // Behind one that does not become whole, those that do leave their places behind.
+            self.agenda.retain(|(_, key, born)| self.datagrams.get(key).is_some_and(|d| d.born == *born));
+        }
         Some(datagram)
     }
 }
@@ -314,6 +318,12 @@ mod tests {
             assert!(r.agenda.len() <= 2 * limits::REASSEMBLIES);
         }
         assert_eq!(r.take_evicted(), 1000 - r.datagrams.len());
+        for id in 2000..4000 {
+            give(&mut r, id, 0, true, &[1; 8]).unwrap();
+            give(&mut r, id, 8, false, &[1; 8]).unwrap().expect("whole");
+            assert!(r.agenda.len() <= 2 * limits::REASSEMBLIES, "{}", r.agenda.len());
+        }
+        r.take_evicted();
         for n in 0..limits::FRAGMENTS_PER_DATAGRAM {
             give(&mut r, 5000, n * 16, true, &[1; 8]).unwrap();
         }
