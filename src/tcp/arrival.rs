@@ -259,10 +259,11 @@ impl Connection {
         }
     }
 
-    /// A closed window opened: what was in flight when it closed was perhaps not taken, and is sent again now.
+    /// A closed window opened: what was in flight when it closed was perhaps not taken, and is sent again now,
+    /// but once: a peer that opens and closes its window must not have all of it for each pair of ACKs.
     fn handle_window_opened(&mut self) {
         self.timers.stop(Timer::Persist);
-        if self.snd.flight() > 0 {
+        if self.snd.flight() > 0 && !self.recovery.is_resending() {
             self.recovery.handle_timeout(self.snd.una, self.snd.nxt);
         }
     }

@@ -564,3 +564,52 @@ impl Connection {
         self.timers.stop(Timer::DelayedAck);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tcp::{Flags, Segment};
+    use crate::wire::tcp_options::Options;
+    use std::net::Ipv4Addr;
+
+    const ISS: SeqNum = SeqNum(1000);
+    const IRS: SeqNum = SeqNum(5000);
+
+    fn give(connection: &mut Connection, now: Instant, flags: Flags, seq: SeqNum, ack: SeqNum, window: u16) {
+        let header = Header { src_port: 9, dst_port: 80, seq, ack, flags, window, urgent: 0 };
+        let options = Options { mss: Some(1460), ..Options::default() };
+        connection.handle_segment(now, &Segment { header, options, header_len: 20 }, b"");
+    }
+
+    /// Takes all segments: bytes of their payloads.
+    fn drain(connection: &mut Connection, now: Instant) -> usize {
+        let mut payload = Vec::new();
+        while connection.poll_segment(now, &mut payload).is_some() {}
+        payload.iter().map(Bytes::len).sum()
+    }
+
+    /// A connection that has sent what it may of 100,000 bytes, and how much that was.
+    fn sending() -> (Connection, usize) {
+        let flow = Flow { remote_ip: Ipv4Addr::new(192, 0, 2, 1), remote_port: 9, local_port: 80 };
+        let mut connection = Connection::connect(Instant::ZERO, flow, ISS, 1500, Config::default());
+        drain(&mut connection, Instant::ZERO);
+        give(&mut connection, Instant::ZERO, Flags::SYN | Flags::ACK, IRS, ISS + 1, 60_000);
+        connection.write(Bytes::from(vec![7; 100_000])).unwrap();
+        let sent = drain(&mut connection, Instant::ZERO);
+        (connection, sent)
+    }
+
+    #[test]
+    fn a_window_that_opens_and_closes_does_not_bring_everything_again_each_time() {
+        let (mut connection, in_flight) = sending();
+        let mut sent = 0;
+        for _ in 0..50 {
+            for window in [0, 60_000] {
+                give(&mut connection, Instant::ZERO, Flags::ACK, IRS + 1, ISS + 1, window);
+                sent += drain(&mut connection, Instant::ZERO);
+            }
+        }
+        assert!((1..=2 * in_flight).contains(&sent), "{sent} of {in_flight}");
+        assert!(connection.timers.is_running(Timer::Retransmit));
+    }
+}

@@ -138,6 +138,11 @@ impl Recovery {
         }
     }
 
+    /// Data is being sent again after a timeout, or was and is not acknowledged yet.
+    pub fn is_resending(&self) -> bool {
+        matches!(self.phase, Phase::Loss { .. })
+    }
+
     /// Neither recovering nor suspecting a loss.
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
