@@ -105,10 +105,13 @@ impl Session {
                 Fate::Finish | Fate::Open => {}
             }
         }
-        if let Phase::Closing { .. } = self.phase
-            && self.is_closed(around)
-        {
-            return self.release(around, "done");
+        if let Phase::Closing { .. } = self.phase {
+            if self.is_stalled(around) {
+                return self.give_up(around, "takes nothing");
+            }
+            if self.is_closed(around) {
+                return self.release(around, "done");
+            }
         }
         self.set_alarm(around);
         Next::Open
@@ -223,7 +226,7 @@ impl Session {
         // While our own data is under way the wait is not for the peer's.
         let until = if stream.queued() > 0 { around.now.mono + limits::LINGER.0 } else { until };
         self.phase = Phase::Closing { until, discarded };
-        is_over || discarded > limits::LINGER.1 || around.now.mono >= until || self.is_stalled(around)
+        is_over || discarded > limits::LINGER.1 || around.now.mono >= until
     }
 
     fn set_alarm(&self, around: &mut Surroundings<'_>) {

@@ -452,8 +452,9 @@ impl Connection {
         {
             self.timers.set(Timer::KeepAlive, now + after);
         }
-        if self.timers.is_running(Timer::Persist) {
-            // RFC 9293 3.8.6.1 (MUST-37): a closed window may stay so while its probes are answered.
+        if self.timers.is_running(Timer::Persist) && !self.is_released {
+            // RFC 9293 3.8.6.1 (MUST-37): a closed window may stay so while its probes are answered; not for
+            // ever when no user is left who could end it.
             self.stalled_since = None;
         }
     }
@@ -611,5 +612,26 @@ mod tests {
         }
         assert!((1..=2 * in_flight).contains(&sent), "{sent} of {in_flight}");
         assert!(connection.timers.is_running(Timer::Retransmit));
+    }
+
+    #[test]
+    fn a_closed_window_holds_a_connection_only_while_it_has_a_user() {
+        for has_user in [true, false] {
+            let (mut connection, in_flight) = sending();
+            let ack = ISS + 1 + in_flight as u32;
+            give(&mut connection, Instant::ZERO, Flags::ACK, IRS + 1, ack, 0);
+            drain(&mut connection, Instant::ZERO);
+            connection.shutdown();
+            if !has_user {
+                connection.release(Instant::ZERO);
+            }
+            let end = Instant::ZERO + Duration::from_secs(600);
+            while let Some(now) = connection.poll_timeout().filter(|&at| at < end) {
+                connection.handle_timeout(now);
+                drain(&mut connection, now);
+                give(&mut connection, now, Flags::ACK, IRS + 1, ack, 0);
+            }
+            assert_eq!(connection.cause(), (!has_user).then_some(Cause::TimedOut));
+        }
     }
 }
