@@ -74,6 +74,8 @@ pub struct Connection {
     /// When the wait of this phase is over.
     deadline: Instant,
     peer_finished: bool,
+    /// The program stops: what is being asked is answered, and nothing after it.
+    is_stopping: bool,
     requests: u64,
 }
 
@@ -122,6 +124,7 @@ impl Connection {
             fate: Fate::Open,
             deadline: now + limits.idle,
             peer_finished: false,
+            is_stopping: false,
             requests: 0,
         }
     }
@@ -224,6 +227,7 @@ impl Connection {
 
     /// No more is wanted of this connection, beyond what it is doing: the program stops.
     pub fn stop(&mut self) {
+        self.is_stopping = true;
         if matches!(self.phase, Phase::Head) && self.head.is_empty() {
             self.end(Fate::Finish);
         }
@@ -391,6 +395,7 @@ impl Connection {
             None => Framing::UntilClose,
         };
         exchange.keeps &= framing != Framing::UntilClose && !(self.peer_finished && self.pending.is_empty());
+        exchange.keeps &= !self.is_stopping;
         let keeps_1_0 = exchange.version == Version::Http10;
         let date = scope.date.at(scope.now.wall);
         self.queue(response::head(&response, framing, date, !exchange.keeps, keeps_1_0));
@@ -420,7 +425,7 @@ impl Connection {
     }
 
     fn next_request(&mut self, now: Instant, keeps: bool) {
-        if keeps {
+        if keeps && !self.is_stopping {
             self.deadline = now + self.limits.idle;
             self.phase = Phase::Head;
         } else {

@@ -294,3 +294,24 @@ fn a_peer_that_takes_no_answers_is_not_asked_for_further_requests() {
     assert_eq!(bench.statuses(), ["200"; 2000]);
     assert_eq!((bench.http.waiting, bench.http.fate()), (0, Fate::Finish));
 }
+
+#[test]
+fn a_stop_ends_a_connection_after_what_it_is_doing() {
+    let mut idle = Bench::new();
+    idle.give(GET).http.stop();
+    assert_eq!(idle.http.fate(), Fate::Finish);
+
+    let mut asking = Bench::new();
+    asking.give(&GET[..10]).http.stop();
+    asking.give(&[&GET[10..], GET].concat());
+    assert_eq!((asking.statuses(), asking.http.fate()), (vec!["200"], Fate::Finish));
+    assert!(asking.text().contains("Connection: close"));
+
+    let mut answering = Bench::new();
+    let stream = Bytes::from_static(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    answering.with(|http, scope| http.handle_input(scope, stream));
+    answering.http.stop();
+    answering.give(b"").give(GET);
+    assert!(answering.text().ends_with("0\r\n\r\n"));
+    assert_eq!((answering.statuses(), answering.http.fate()), (vec!["200"], Fate::Finish));
+}
