@@ -22,7 +22,7 @@ use crate::serve::session::Next;
 use crate::serve::vitals::ServeCounters;
 use crate::serve::{Session, Surroundings};
 use crate::stack::{self, ConnId, Event, ListenConfig, Stack, Trouble};
-use crate::time::{Instant, Now};
+use crate::time::{Duration, Instant, Now};
 use crate::wire::ethernet::Mac;
 
 /// What a shard is told at its start.
@@ -70,6 +70,9 @@ impl fmt::Display for End {
     }
 }
 
+/// How often to see what is due while the link takes nothing.
+const STALLED_PAUSE: Duration = Duration::from_millis(10);
+
 /// One core's share of the house.
 pub struct Shard<L> {
     link: L,
@@ -84,6 +87,8 @@ pub struct Shard<L> {
     frame: Frame,
     /// `frame` waits for the link.
     is_stalled: bool,
+    /// When the last turn was.
+    turned: Instant,
     end: Option<End>,
 }
 
@@ -104,6 +109,7 @@ impl<L: Link> Shard<L> {
             buffer: vec![0; 65_536 + 64],
             frame: Frame::default(),
             is_stalled: false,
+            turned: now,
             end: None,
         }
     }
@@ -111,6 +117,7 @@ impl<L: Link> Shard<L> {
     /// Takes a bounded number of frames all the way, and does what is due.
     pub fn turn(&mut self, now: Now) -> Turn {
         self.counters.turns += 1;
+        self.turned = now.mono;
         let mut is_drained = false;
         for _ in 0..limits::FRAMES_PER_TURN {
             match self.link.recv(now.mono, &mut self.buffer) {
@@ -134,7 +141,11 @@ impl<L: Link> Shard<L> {
 
     /// When the next turn is due without anything happening.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.stack.poll_timeout(), self.link.poll_timeout()].into_iter().flatten().min()
+        let due = self.stack.poll_timeout();
+        // What is due may be to send something. That cannot be done before the link takes frames again, of which
+        // it tells: coming back for it at once would be to spin.
+        let due = if self.is_stalled { due.map(|at| at.max(self.turned + STALLED_PAUSE)) } else { due };
+        [due, self.link.poll_timeout()].into_iter().flatten().min()
     }
 
     /// A frame waits for the link to take it.
@@ -251,5 +262,55 @@ impl<L: Link> Shard<L> {
             *slot = None;
             self.live -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arp::ProbeMode;
+    use crate::frame::{Medium, Properties};
+
+    const PROPERTIES: Properties = Properties { medium: Medium::Ethernet { fcs: false }, mtu: 1500 };
+
+    /// An interface that is down.
+    struct Down;
+
+    impl Link for Down {
+        fn properties(&self) -> Properties {
+            PROPERTIES
+        }
+        fn recv(&mut self, _: Instant, _: &mut [u8]) -> Received {
+            Received::Nothing
+        }
+        fn send(&mut self, _: Instant, _: &Frame) -> Sent {
+            Sent::Full
+        }
+    }
+
+    #[test]
+    fn a_link_that_takes_nothing_is_not_asked_without_a_pause() {
+        let config = Config {
+            stack: stack::Config {
+                link: PROPERTIES,
+                mac: Mac([2, 0, 0, 0, 0, 2]),
+                subnet: "192.0.2.2/24".parse().unwrap(),
+                gateway: None,
+                probe: ProbeMode::Quick,
+                max_connections: 10,
+            },
+            port: 80,
+            listen: ListenConfig::default(),
+            http: Limits::default(),
+        };
+        let mut shard = Shard::new(Down, config, &Seed::from_u64(1), Instant::ZERO);
+        let mut now = Instant::ZERO;
+        let mut turns = 0;
+        while now < Instant::ZERO + Duration::from_secs(1) && turns < 1000 {
+            shard.turn(Now { mono: now, wall: 0 });
+            now = shard.poll_timeout().expect("there is a probe to send");
+            turns += 1;
+        }
+        assert!(turns <= 101, "{turns}");
     }
 }
