@@ -42,8 +42,11 @@ impl ReceiveBuffer {
         self.len += bytes.len();
     }
 
-    /// Adds a chunk as it is.
+    /// Adds a chunk as it is, unless it is small: a chunk of one byte takes sixty.
     pub fn push(&mut self, chunk: Bytes) {
+        if chunk.len() < MIN_CHUNK {
+            return self.push_copy(&chunk);
+        }
         self.close_tail();
         self.len += chunk.len();
         self.chunks.push_back(chunk);
@@ -101,5 +104,17 @@ mod tests {
         buffer.push_copy(b"GET / HTTP/1.1\r\n\r\n");
         buffer.pop().unwrap();
         assert_eq!(buffer.tail.capacity(), 0);
+    }
+
+    #[test]
+    fn small_chunks_are_gathered() {
+        let mut buffer = ReceiveBuffer::default();
+        for n in 0..100_000u32 {
+            buffer.push(Bytes::from(vec![n as u8]));
+        }
+        assert_eq!(buffer.len(), 100_000);
+        assert!(buffer.chunks.len() < 20, "{}", buffer.chunks.len());
+        let all: Vec<u8> = std::iter::from_fn(|| buffer.pop()).flatten().collect();
+        assert!(all.iter().enumerate().all(|(n, &b)| b == n as u8) && all.len() == 100_000);
     }
 }
