@@ -1,7 +1,7 @@
 //! A connection: the transmission control block of RFC 9293 3.3.1, and the verbs of its user (3.9.1).
 //!
-//! Segments come in through `handle_segment` ([`arrival`](super::arrival)) and leave through `poll_segment`
-//! ([`transmit`](super::transmit)). Time passes through `handle_timeout`. What the user should know is a set of
+//! Segments come in through `handle_segment` (`arrival.rs`) and leave through `poll_segment`
+//! (`transmit.rs`). Time passes through `handle_timeout`. What the user should know is a set of
 //! [`Signals`] that whoever owns the connection takes and passes on.
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! TCP: RFC 9293, one file a noun of the RFC.
 //!
-//! The pieces are machines over values: a [`Connection`](connection::Connection) takes segments
+//! The pieces are machines over values: a [`Connection`] takes segments
 //! (`handle_segment`), gives segments (`poll_segment`) and says when it wants to be called (`poll_timeout`).
 //! Half-open connections and those in TIME-WAIT are small entries of their own; the stack holds all three and
 //! finds them through [`flow::Flow`].

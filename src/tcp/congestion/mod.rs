@@ -1,7 +1,7 @@
 //! Congestion control: RFC 5681. How much may be in flight; not what, and not when it is lost.
 //!
 //! What all algorithms share stands here: slow start, the loss window after a timeout, the restart after an
-//! idle time, the inflation of fast recovery. Where they differ is [`Avoidance`]: how the window grows once
+//! idle time, the inflation of fast recovery. Where they differ is `Avoidance`: how the window grows once
 //! slow start is over, and by how much a loss reduces it.
 
 mod reno;
