@@ -2,6 +2,7 @@
 # A TAP that exists already, behind a bridge and without an address of its own; one that a user owns; root given up;
 # an interface that is down at first and between.
 set -eu
+. "$(dirname "$0")/guard"
 up() { for _ in $(seq 100); do curl -sf -m 1 -o /dev/null "$1/healthz" && return; sleep 0.05; done; cat "$SCRATCH/log"; exit 1; }
 ip link set lo up
 ip link add br0 type bridge

@@ -1,6 +1,7 @@
 # outside
 # What goes wrong at the start is one clear line that says what to do.
 set -eu
+. "$(dirname "$0")/guard"
 fails() { # status, words, command...
     wanted=$1 words=$2
     shift 2

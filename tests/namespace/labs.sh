@@ -1,6 +1,7 @@
 # outside
 # Labs side by side, the exit status of the command, and nothing left behind.
 set -eu
+. "$(dirname "$0")/guard"
 before=$(ls -d "${TMPDIR:-/tmp}"/taphouse-lab.* 2>/dev/null | wc -l)
 pids=
 for _ in 1 2 3; do

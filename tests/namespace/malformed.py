@@ -263,7 +263,8 @@ STATELESS = [
 STATEFUL = [
     ("half_open_ack_of_unsent", "tcp_handshake_bad_ack", "half_open", lambda c: c.frame(ACK, ack=1000)),
     ("half_open_fin_without_ack", "tcp_no_ack", "half_open", lambda c: c.frame(FIN)),
-    ("half_open_rst_next_to_the_edge", "tcp_reset_out_of_window", "half_open", lambda c: c.frame(RST, seq=1)),
+    ("half_open_rst_next_to_the_edge", "tcp_reset_challenged", "half_open", lambda c: c.frame(RST, seq=1)),
+    ("half_open_rst_out_of_window", "tcp_reset_out_of_window", "half_open", lambda c: c.frame(RST, seq=-5000)),
     ("half_open_ack_out_of_window", "tcp_out_of_window", "half_open", lambda c: c.frame(ACK, seq=-5000)),
     ("half_open_syn_ack_elsewhere", "tcp_syn_challenged", "half_open", lambda c: c.frame(SYN | ACK, seq=7)),
     ("established_old_data", "tcp_out_of_window", "open", lambda c: c.frame(ACK, seq=-4, payload=b"data")),

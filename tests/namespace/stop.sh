@@ -1,6 +1,7 @@
 # outside
 # SIGTERM: what is in flight is finished, the exit status is 0, and a second signal ends it at once.
 set -eu
+. "$(dirname "$0")/guard"
 ip link set lo up
 ip tuntap add dev tap0 mode tap
 ip addr add 192.0.2.1/24 dev tap0
