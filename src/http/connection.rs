@@ -14,9 +14,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::body::{Decoded, Decoder};
 use super::date::Date;
-use super::handler::{BodySink, BodySource, Handler, Outcome, Piece};
+use super::handler::{BodySink, Handler, Outcome};
 use super::head::{self, Method, Refusal, Request, Scanner, Version};
-use super::response::{self, Body, Framing, Response, Status};
+use super::response::{self, Body, BodySource, Framing, Piece, Response, Status};
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant, Now};

@@ -32,26 +32,3 @@ pub trait BodySink: Send {
     /// The body is complete: the answer.
     fn finish(self: Box<Self>) -> Response;
 }
-
-/// Gives a response's body, piece by piece, as there is room.
-pub trait BodySource: Send {
-    /// Its length, if that is known.
-    fn len(&self) -> Option<u64>;
-
-    /// There is nothing in it.
-    fn is_empty(&self) -> bool {
-        self.len() == Some(0)
-    }
-
-    /// The next piece of at most `room` bytes, which is not zero.
-    fn poll_body(&mut self, room: usize) -> Piece;
-}
-
-/// What a body gives.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Some bytes, not none.
-    Chunk(Bytes),
-    /// All was given.
-    End,
-}

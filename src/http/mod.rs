@@ -14,6 +14,6 @@ mod response;
 
 pub use connection::{Connection, Fate, Limits, Scope};
 pub use date::Date;
-pub use handler::{BodySink, BodySource, Handler, Outcome, Piece};
+pub use handler::{BodySink, Handler, Outcome};
 pub use head::{Method, Refusal, Request, Version};
-pub use response::{Body, Response, Status};
+pub use response::{Body, BodySource, Piece, Response, Status};

@@ -4,8 +4,6 @@ use std::fmt::{self, Write as _};
 
 use bytes::{Bytes, BytesMut};
 
-use super::handler::BodySource;
-
 /// A status code: RFC 9110 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(pub u16);
@@ -77,6 +75,29 @@ impl fmt::Debug for Body {
         // Never the bytes: no body reaches a log.
         write!(f, "Body({:?} bytes)", self.len())
     }
+}
+
+/// Gives a response's body, piece by piece, as there is room.
+pub trait BodySource: Send {
+    /// Its length, if that is known.
+    fn len(&self) -> Option<u64>;
+
+    /// There is nothing in it.
+    fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// The next piece of at most `room` bytes, which is not zero.
+    fn poll_body(&mut self, room: usize) -> Piece;
+}
+
+/// What a body gives.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Some bytes, not none.
+    Chunk(Bytes),
+    /// All was given.
+    End,
 }
 
 /// An answer. Date, Connection, Content-Length and Transfer-Encoding are added on the wire.
