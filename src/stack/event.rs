@@ -4,7 +4,8 @@ use super::ConnId;
 use crate::tcp::Cause;
 use crate::wire::ethernet::Mac;
 
-/// Something happened. Each of the events of a connection is told once until it happens again.
+/// Something happened. Each of the events of a connection is told once until it happens again. An event that was
+/// queued before its connection was released still comes; whoever keeps the ids ignores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A connection came to a port that listens.

@@ -308,12 +308,12 @@ impl Connection {
         let has_fin =
             header.flags.has(Flags::FIN) && fin_at.is_within(self.rcv.nxt, self.rcv.window().max(1));
         if (has_fin && self.rcv.handle_fin(fin_at)) || self.rcv.take_fin() {
-            self.handle_fin(now);
+            self.handle_fin();
         }
         result
     }
 
-    fn handle_fin(&mut self, _now: Instant) {
+    fn handle_fin(&mut self) {
         self.signals.readable = true;
         self.step(Step::Fin);
         if self.state == State::TimeWait {
