@@ -84,7 +84,7 @@ impl Connection {
         self.handle_syn_acked(now, ack);
         self.rcv.acknowledge_now();
         let header = Header { seq: seq + 1, ..segment.header };
-        self.handle_payload_and_fin(now, &header, payload)
+        self.handle_payload_and_fin(&header, payload)
     }
 
     /// RFC 9293 3.10.7.4.
@@ -109,7 +109,7 @@ impl Connection {
             // RFC 6093 4: the pointer names the byte after the urgent data.
             self.signals.urgent |= self.rcv.handle_urgent(header.seq + u32::from(header.urgent));
         }
-        self.handle_payload_and_fin(now, &header, payload)
+        self.handle_payload_and_fin(&header, payload)
     }
 
     /// First: the sequence number. A RST is judged next whatever this says; a SYN is challenged wherever it
@@ -282,7 +282,7 @@ impl Connection {
     }
 
     /// Seventh and eighth: the payload, and the FIN.
-    fn handle_payload_and_fin(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Checked {
+    fn handle_payload_and_fin(&mut self, header: &Header, payload: &[u8]) -> Checked {
         let mut result = Ok(());
         if !payload.is_empty() {
             if !self.state.can_receive() {
