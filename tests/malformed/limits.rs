@@ -186,7 +186,7 @@ fn a_wrong_sequence_number_makes_no_connection() {
 #[test]
 fn pieces_out_of_order_are_limited() {
     let mut world = World::new(false);
-    let mut conn = world.open();
+    let conn = world.open();
     for n in 0..limits::OUT_OF_ORDER_PIECES as i64 {
         assert_eq!(world.give(&conn.segment_at(ACK, 10 + n * 2, 0, b"x")), [conn.answer(ACK)]);
     }
