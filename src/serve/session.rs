@@ -17,7 +17,7 @@ use crate::fault::{self, Fault};
 use crate::http::{Connection, Date, Fate, Limits, Scope};
 use crate::limits;
 use crate::serve::vitals::{ServeCounters, Snapshot};
-use crate::stack::{ConnId, Stack, Stream};
+use crate::stack::{ConnId, Stack};
 use crate::tcp::ReadError;
 use crate::time::{Instant, Now};
 
@@ -270,8 +270,7 @@ impl Session {
 
     fn release(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {
         self.report(around, why);
-        let stream: Stream<'_> = around.stack.stream(self.id);
-        stream.release();
+        around.stack.stream(self.id).release();
         Next::Gone
     }
 

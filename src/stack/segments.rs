@@ -140,8 +140,10 @@ impl Stack {
             }
             // The peer has begun anew: back to LISTEN (RFC 9293 3.10.7.4, fourth), which takes this SYN at once and
             // does not wait for the next.
-            self.remove_half_open(index);
-            return self.handle_unknown(flow, segment, payload);
+            return match self.remove_half_open(index).previous {
+                None => self.handle_unknown(flow, segment, payload),
+                previous => self.open_half(flow, segment, previous),
+            };
         }
         if !flags.has(Flags::ACK) {
             return Err(Drop::TcpNoAck);

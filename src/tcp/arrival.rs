@@ -181,7 +181,7 @@ impl Connection {
         if self.syns_resent > 1 {
             self.congestion.handle_lost_syns();
         }
-        self.snd.handle_ack(ack, true);
+        self.snd.handle_ack(ack);
         self.timers.stop(Timer::Retransmit);
         self.handle_progress();
         self.handle_heard(now);
@@ -217,7 +217,7 @@ impl Connection {
     fn handle_new_ack(&mut self, now: Instant, ack: SeqNum) {
         let acked = ack - self.snd.una;
         self.rtt.handle_ack(now, ack);
-        self.snd.handle_ack(ack, false);
+        self.snd.handle_ack(ack);
         self.limited_sent = 0;
         let flight = self.snd.flight();
         match self.recovery.handle_ack(self.snd.una) {

@@ -34,8 +34,6 @@ pub struct Sender {
     pub shift: u8,
     /// What is queued; its first byte has the sequence number `una`, once our SYN is acknowledged.
     pub buffer: SendBuffer,
-    /// Our SYN is in flight, in front of all bytes.
-    is_syn_in_flight: bool,
     /// Our SYN was acknowledged: `una` is a byte's number and not the SYN's.
     is_syn_acked: bool,
     fin: Fin,
@@ -82,7 +80,6 @@ impl Sender {
             mss,
             shift: 0,
             buffer: SendBuffer::default(),
-            is_syn_in_flight: false,
             is_syn_acked: false,
             fin: Fin::Open,
         }
@@ -96,7 +93,6 @@ impl Sender {
     /// Our SYN leaves, for the first time or again.
     pub fn handle_syn_sent(&mut self) {
         self.nxt = self.una + 1;
-        self.is_syn_in_flight = true;
     }
 
     /// The user will write no more.
@@ -115,7 +111,6 @@ impl Sender {
     pub fn discard(&mut self) {
         self.buffer = SendBuffer::default();
         self.una = self.nxt;
-        self.is_syn_in_flight = false;
         self.fin = Fin::Acked;
     }
 
@@ -135,9 +130,9 @@ impl Sender {
     }
 
     /// Takes the ACK of everything before `ack`, which is within what was sent. Gives the number of bytes that
-    /// leave the buffer. `syn` says that the SYN is among what is acknowledged.
-    pub fn handle_ack(&mut self, ack: SeqNum, syn: bool) -> usize {
-        let acked = (ack - self.una) as usize - usize::from(syn);
+    /// leave the buffer.
+    pub fn handle_ack(&mut self, ack: SeqNum) -> usize {
+        let acked = (ack - self.una) as usize - usize::from(!self.is_syn_acked);
         let bytes = acked.min(self.buffer.len());
         self.buffer.release(bytes);
         if acked > bytes {
@@ -145,7 +140,6 @@ impl Sender {
             self.fin = Fin::Acked;
         }
         self.una = ack;
-        self.is_syn_in_flight = false;
         self.is_syn_acked = true;
         if self.up.is_some_and(|up| up.le(ack)) {
             self.up = None;
@@ -209,7 +203,7 @@ impl Sender {
         let room = cwnd.saturating_sub(flight) as usize;
         let len = unsent.min(usable).min(mss);
         if unsent == 0 {
-            // A FIN takes no room in the window that matters; a closed one holds it back all the same.
+            // A FIN takes no room; a closed window holds it back only while something is in flight.
             return if usable > 0 || self.flight() == 0 {
                 NewData::Segment(0, true)
             } else {
@@ -270,7 +264,8 @@ impl Sender {
     }
 
     fn sent_bytes(&self) -> usize {
-        self.flight() as usize - usize::from(self.fin == Fin::Sent) - usize::from(self.is_syn_in_flight)
+        let has_syn_in_flight = !self.is_syn_acked && self.flight() > 0;
+        self.flight() as usize - usize::from(self.fin == Fin::Sent) - usize::from(has_syn_in_flight)
     }
 }
 
@@ -305,7 +300,7 @@ mod tests {
         assert_eq!(s.resend_segment(s.una, s.nxt), (1000, false));
         assert_eq!(s.resend_segment(s.una + 1000, s.nxt), (500, true));
         assert_eq!(s.resend_segment(s.una + 1500, s.nxt), (0, true));
-        assert_eq!(s.handle_ack(s.nxt, false), 1500);
+        assert_eq!(s.handle_ack(s.nxt), 1500);
         assert!(s.is_fin_acked() && !s.has_outstanding());
     }
 
@@ -316,7 +311,7 @@ mod tests {
         assert_eq!((s.flight(), s.unsent()), (1, 0));
         queue(&mut s, 10);
         assert_eq!(s.unsent(), 10);
-        s.handle_ack(s.nxt, true);
+        s.handle_ack(s.nxt);
         assert_eq!((s.flight(), s.unsent(), s.buffer.len()), (0, 10, 10));
     }
 
@@ -383,7 +378,7 @@ mod tests {
         assert_eq!(s.urgent_pointer(s.una), Some(10));
         assert_eq!(s.urgent_pointer(s.una + 10), None);
         s.handle_sent(20, false);
-        s.handle_ack(s.una + 10, false);
+        s.handle_ack(s.una + 10);
         assert_eq!(s.urgent_pointer(s.una), None);
     }
 }

@@ -159,6 +159,18 @@ fn a_duplicate_syn_returns_to_the_wait() {
 }
 
 #[test]
+fn two_duplicate_syns_return_to_the_wait_too() {
+    // As above: the second takes the place of the first, and the wait is not forgotten over it.
+    let mut talk = waiting();
+    for number in [5000, 6000] {
+        talk.hears(seg("S", number, 0).mss(1460));
+        assert_eq!(talk.take().len(), 1);
+    }
+    talk.hears(seg("R", 6001, 0));
+    assert_eq!(talk.stack.population(), (0, 0, 1));
+}
+
+#[test]
 fn the_passive_side_does_not_wait() {
     // RFC 9293 3.6.1: it is the one that closed first which lingers.
     let mut talk = Talk::connected_with(Setup::default());
