@@ -1,7 +1,7 @@
 //! A connection: the transmission control block of RFC 9293 3.3.1, and the verbs of its user (3.9.1).
 //!
 //! Segments come in through `handle_segment` (`arrival.rs`) and leave through `poll_segment`
-//! (`transmit.rs`). Time passes through `handle_timeout`. What the user should know is a set of
+//! (`transmit.rs`). Time passes through `handle_timeout` (`timeout.rs`). What the user should know is a set of
 //! [`Signals`] that whoever owns the connection takes and passes on.
 
 use bytes::Bytes;
@@ -16,7 +16,6 @@ use super::rtt::Rtt;
 use super::sender::Sender;
 use super::state::{State, Step};
 use super::timers::{Timer, Timers};
-use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
@@ -52,14 +51,8 @@ impl Default for Config {
     }
 }
 
-/// RFC 9293 3.8.3 (MUST-23): how long a SYN is tried.
-const SYN_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long to wait for a FIN when the user is gone; Linux waits as long.
 const FIN_WAIT_2: Duration = Duration::from_secs(60);
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(75);
-const KEEP_ALIVE_PROBES: u8 = 9;
-/// Longest time between two probes of a closed window.
-const MAX_PERSIST: Duration = Duration::from_secs(60);
 
 /// What the user should know. Each is told once, until it happens again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,9 +96,9 @@ pub struct Connection {
     /// The window held data back when the last segment was looked for.
     pub(super) is_cwnd_limited: bool,
     /// Since when something has waited for an ACK that does not come.
-    stalled_since: Option<Instant>,
-    persist_backoff: u32,
-    keep_alive_probes: u8,
+    pub(super) stalled_since: Option<Instant>,
+    pub(super) persist_backoff: u32,
+    pub(super) keep_alive_probes: u8,
     pub(super) last_received: Instant,
     /// When something that takes sequence numbers left last.
     pub(super) last_data_sent: Instant,
@@ -363,20 +356,6 @@ impl Connection {
         self.timers.next()
     }
 
-    /// Does what is due. Segments that follow from it come from `poll_segment`.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Retransmit => self.handle_retransmission_timeout(now),
-                Timer::Persist => self.handle_persist_timeout(now),
-                Timer::DelayedAck => self.rcv.acknowledge_now(),
-                Timer::KeepAlive => self.handle_keep_alive_timeout(now),
-                Timer::FinWait2 => self.close(Cause::Finished),
-                Timer::Alarm => self.signals.alarm = true,
-            }
-        }
-    }
-
     /// An ICMP error, or a neighbour that does not answer, about a segment that began at `seq`. Believed only
     /// for what is in flight (RFC 5927 4.1); it ends a connection only before it is established (RFC 9293
     /// 3.9.2.2, RFC 5927 5.2). False when it was about nothing that we sent.
@@ -466,95 +445,12 @@ impl Connection {
         }
     }
 
-    /// Which of the two timers guards what is outstanding: retransmission while the window is open, probes
-    /// while it is closed.
-    pub(super) fn arm_send_timers(&mut self, now: Instant, is_blocked_by_window: bool) {
-        let is_closed = self.snd.wnd == 0 && self.state.is_synchronized();
-        if self.snd.flight() > 0 && !is_closed {
-            self.timers.set_if_idle(Timer::Retransmit, now + self.rtt.rto());
-            self.timers.stop(Timer::Persist);
-        } else {
-            self.timers.stop(Timer::Retransmit);
-            if is_blocked_by_window || (is_closed && self.snd.has_outstanding()) {
-                self.timers.set_if_idle(Timer::Persist, now + self.persist_interval());
-            } else {
-                self.timers.stop(Timer::Persist);
-            }
-        }
-    }
-
-    fn persist_interval(&self) -> Duration {
-        (self.rtt.rto() * (1 << self.persist_backoff.min(16))).min(MAX_PERSIST)
-    }
-
     pub(super) fn check_room(&mut self) {
         let has_room = self.room() >= self.config.send_buffer / 4;
         if self.notify_below.is_some_and(|below| has_room && self.snd.unsent() <= below) {
             self.notify_below = None;
             self.signals.writable = true;
         }
-    }
-
-    /// RFC 9293 3.8.3: nothing is heard for R2.
-    fn has_given_up(&mut self, now: Instant, since: Instant, patience: Duration) -> bool {
-        let since = *self.stalled_since.get_or_insert(since);
-        now.since(since) >= patience && !fault::is(Fault::NoUserTimeout)
-    }
-
-    fn handle_retransmission_timeout(&mut self, now: Instant) {
-        if fault::is(Fault::NoRetransmission) {
-            return;
-        }
-        let is_synchronized = self.state.is_synchronized();
-        let patience = if is_synchronized { self.config.user_timeout } else { SYN_TIMEOUT };
-        let is_first = self.stalled_since.is_none();
-        if self.has_given_up(now, self.last_data_sent, patience) {
-            log::debug!("{:?} gives up after {patience}", self.flow);
-            return self.close(Cause::TimedOut);
-        }
-        // RFC 6298 5.4 to 5.6.
-        self.rtt.handle_timeout();
-        if !is_synchronized {
-            self.due.syn = true;
-            self.syns_resent = self.syns_resent.saturating_add(1);
-            return;
-        }
-        let flight = self.snd.flight();
-        self.recovery.handle_timeout(self.snd.una, self.snd.nxt);
-        self.congestion.handle_timeout(flight, is_first);
-    }
-
-    fn handle_persist_timeout(&mut self, now: Instant) {
-        if fault::is(Fault::NoZeroWindowProbe) {
-            return;
-        }
-        if self.has_given_up(now, now, self.config.user_timeout) {
-            return self.close(Cause::TimedOut);
-        }
-        self.persist_backoff += 1;
-        if self.snd.forced_segment().is_some() {
-            self.due.small = true;
-        } else {
-            self.due.probe = true;
-        }
-    }
-
-    fn handle_keep_alive_timeout(&mut self, now: Instant) {
-        let Some(after) = self.config.keep_alive.filter(|_| !fault::is(Fault::NoKeepAlive)) else { return };
-        if self.snd.has_outstanding() {
-            // RFC 9293 3.8.4 (MUST-26): what is outstanding asks by itself.
-            return self.timers.set(Timer::KeepAlive, now + after);
-        }
-        let idle = now.since(self.last_received);
-        if idle < after {
-            return self.timers.set(Timer::KeepAlive, self.last_received + after);
-        }
-        if self.keep_alive_probes == KEEP_ALIVE_PROBES {
-            return self.close(Cause::TimedOut);
-        }
-        self.keep_alive_probes += 1;
-        self.due.probe = true;
-        self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL.min(after));
     }
 
     /// The window field and acknowledgment of a segment that leaves now.

@@ -25,6 +25,7 @@ pub mod time_wait;
 pub mod timers;
 
 mod arrival;
+mod timeout;
 mod transmit;
 
 pub use arrival::Outcome;

@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_syn_in_flight_is_no_byte_of_the_buffer() {
-        let mut s = sender(1000);
+        let mut s = Sender::new(SeqNum(u32::MAX - 5), 1000);
         s.handle_syn_sent();
         assert_eq!((s.flight(), s.unsent()), (1, 0));
         queue(&mut s, 10);
