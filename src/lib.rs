@@ -36,6 +36,7 @@ pub mod drops;
 pub mod fault;
 pub mod frame;
 pub mod http;
+pub mod inspect;
 pub mod ip;
 pub mod limits;
 pub mod link;

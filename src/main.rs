@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,life=info")).init();
     let result = match cli.command {
         cli::Command::Serve(options) => cli::serve::run(&options),
+        cli::Command::Explain(options) => cli::explain::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
     "time", "rand", "limits", "drops", "fault", "wire", "wheel", "frame", "arp", "ip", "tcp", "stack",
-    "link", "http", "app", "serve", "shard",
+    "link", "http", "inspect", "app", "serve", "shard",
 ];
 
 /// Islands: what stands beside the stack must not know it.
@@ -18,6 +18,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("link", &["arp", "ip", "tcp", "stack"]),
     ("http", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
     ("app", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
+    ("inspect", &["arp", "ip", "tcp", "stack", "link", "wheel"]),
     ("serve", &["link"]),
 ];
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod explain;
 pub(crate) mod serve;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve HTTP on a TAP device
     Serve(serve::Options),
+    /// Draw frames of a capture, layer by layer
+    Explain(explain::Options),
 }
 
 const EXAMPLES: &str = "\

@@ -136,7 +136,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_queue_of_bytes(steps in proptest::collection::vec((0usize..3000, 0usize..4000, any::<u8>()), 1..60)) {
-            let (mut buffer, mut model) = (SendBuffer::default(), Vec::new());
+            let (mut buffer, mut model) = (SendBuffer::default(), Vec::<u8>::new());
             for (write, release, value) in steps {
                 let bytes: Vec<u8> = (0..write).map(|i| value.wrapping_add(i as u8)).collect();
                 model.extend(&bytes);
