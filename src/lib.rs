@@ -32,6 +32,7 @@
 
 pub mod app;
 pub mod arp;
+pub mod control;
 pub mod drops;
 pub mod fault;
 pub mod frame;

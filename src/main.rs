@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Serve(options) => cli::serve::run(&options),
         cli::Command::Explain(options) => cli::explain::run(&options),
+        cli::Command::Ctl(options) => cli::ctl::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

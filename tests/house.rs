@@ -320,7 +320,7 @@ fn a_client_that_vanishes_is_forgotten() {
     house.client.stream(id).write(request).unwrap();
     house.pass(Duration::from_millis(2));
     let dark: spec::Both = "loss=100%".parse().unwrap();
-    house.shard.link_mut().set(dark.incoming, dark.outgoing);
+    house.shard.link_mut().set(dark);
     house.pass(SECONDS(100));
     assert_eq!((house.shard.sessions(), house.shard.stack().population().0), (0, 0));
     assert_eq!(house.shard.stack().payload_memory(), 0);

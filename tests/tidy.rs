@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
     "time", "rand", "limits", "drops", "fault", "wire", "wheel", "frame", "arp", "ip", "tcp", "stack",
-    "link", "http", "inspect", "app", "serve", "shard",
+    "link", "http", "inspect", "app", "serve", "control", "shard",
 ];
 
 /// Islands: what stands beside the stack must not know it.

@@ -4,4 +4,4 @@ pub mod claim;
 pub mod neighbours;
 
 pub use claim::{Claim, ProbeMode, Verdict};
-pub use neighbours::{Neighbours, Request};
+pub use neighbours::{Entry, Neighbours, Request};

@@ -42,6 +42,21 @@ pub struct Request {
     pub to: Option<Mac>,
 }
 
+/// What is known of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+    /// What RFC 4861 7.3.2 calls such a state.
+    pub state: &'static str,
+    /// Packets that wait for the hardware address.
+    pub parked: usize,
+    /// When something happens to the entry.
+    pub deadline: Instant,
+}
+
 #[derive(Debug)]
 struct Neighbour<P> {
     state: State,
@@ -113,6 +128,21 @@ impl<P> Neighbours<P> {
         }
         self.set(ip, State::Reachable(mac), now + REACHABLE);
         true
+    }
+
+    /// What is known of every neighbour: address, state, hardware address if it is known, and packets that wait. Looks
+    /// at all of them: for rare reports.
+    pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.agenda.iter().map(|&(deadline, ip)| {
+            let neighbour = &self.table[&ip];
+            let (state, mac) = match neighbour.state {
+                State::Incomplete { .. } => ("incomplete", None),
+                State::Reachable(mac) => ("reachable", Some(mac)),
+                State::Stale(mac) => ("stale", Some(mac)),
+                State::Probing { mac, .. } => ("probing", Some(mac)),
+            };
+            Entry { ip, mac, state, parked: neighbour.parked.len(), deadline }
+        })
     }
 
     /// A packet that waited for a neighbour that is known now.

@@ -128,6 +128,9 @@ pub(crate) fn explain(
         }
     }
     printer.finish();
+    if reader.lost() > 0 {
+        log::warn!("{name}: {} frames were lost to the capture, which could not keep up", reader.lost());
+    }
     if printer.shown == 0 {
         return Err(format!("{name} holds no frame"));
     }

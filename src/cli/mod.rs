@@ -1,7 +1,9 @@
 //! The command line.
 
+pub(crate) mod ctl;
 pub(crate) mod explain;
 pub(crate) mod serve;
+pub(crate) mod socket;
 
 use clap::{Parser, Subcommand};
 
@@ -19,9 +21,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve HTTP on a TAP device
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Draw frames of a capture, layer by layer
     Explain(explain::Options),
+    /// Ask a running house, and change its link
+    Ctl(ctl::Options),
 }
 
 const EXAMPLES: &str = "\

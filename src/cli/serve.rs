@@ -1,8 +1,12 @@
 //! `taphouse serve`.
 
+use std::fs::File;
+use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
@@ -12,15 +16,19 @@ use taphouse::frame::{Medium, Properties};
 use taphouse::http::Limits;
 use taphouse::ip::subnet::Subnet;
 use taphouse::limits;
-use taphouse::link::Link;
 use taphouse::link::impair::{Impair, spec};
+use taphouse::link::recorder::Keep;
 use taphouse::link::tap::Tap;
+use taphouse::link::watch::Watched;
 use taphouse::rand::Seed;
-use taphouse::shard::runner::{Ended, Start};
-use taphouse::shard::{Config, Shard, runner};
+use taphouse::shard::runner::{Ended, Runner, Start};
+use taphouse::shard::scribe::Scribe;
+use taphouse::shard::{Config, Shard};
 use taphouse::stack::{self, ListenConfig};
 use taphouse::time::Duration;
 use taphouse::wire::ethernet::Mac;
+
+use super::socket;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight, for at most 10 seconds.
 #[derive(Debug, Args)]
@@ -82,6 +90,20 @@ pub(crate) struct Options {
     #[arg(long, default_value = "quick")]
     probe: Probe,
 
+    /// Write the frames that pass to this file, for Wireshark or taphouse explain; - is standard output. Cut after
+    /// the TCP header: no body reaches the file
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+
+    /// Write whole frames, with bodies and credentials
+    #[arg(long, requires = "pcap")]
+    pcap_payload: bool,
+
+    /// Where taphouse ctl finds this house; "none" for nowhere [default: the TAP's name and .sock, in
+    /// $XDG_RUNTIME_DIR/taphouse, for root /run/taphouse]
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
     /// Give up root for this user once the device is open
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -111,6 +133,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let user = options.user.as_deref().map(find_user).transpose()?;
     let tap = Tap::open(&options.tap, usize::from(options.mtu)).map_err(|e| e.to_string())?;
     let device = tap.as_fd().try_clone_to_owned().map_err(|e| format!("{}: {e}", options.tap))?;
+    let capture = options.pcap.as_deref().map(|path| open_capture(path, options.pcap_payload)).transpose()?;
+    let socket = socket::listen(options.control.as_deref(), &options.tap)?;
     if let Some(user) = user {
         become_user(&user)?;
     }
@@ -135,20 +159,46 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         options.addr,
         options.port
     );
-    let link: Box<dyn Link> = if options.impair == spec::Both::default() {
-        Box::new(tap)
-    } else {
-        log::info!(target: "life", "the link is impaired: {:?}", options.impair);
-        Box::new(Impair::new(tap, options.impair.incoming, options.impair.outgoing, &seed))
-    };
+    let spec::Both { incoming, outgoing } = options.impair;
+    if options.impair != spec::Both::default() {
+        log::info!(target: "life", "the link is impaired: in {incoming}, out {outgoing}");
+    }
     let start = Start::now();
-    let shard = Shard::new(link, config, &seed, start.read().mono);
-    match catch_unwind(AssertUnwindSafe(|| runner::run(shard, &device, start))) {
+    let link = Watched::new(Impair::new(tap, incoming, outgoing, &seed), &options.tap, start.epoch());
+    let mut shard = Shard::new(link, config, &seed, start.read().mono);
+    let watch = capture.map(|(keep, scribe)| (shard.link_mut().watch(keep), scribe));
+    let mut runner =
+        Runner::new(shard, device, start).map_err(|e| format!("signals cannot be handled: {e}"))?;
+    if let Some((watch, scribe)) = watch {
+        runner.capture(watch, scribe);
+    }
+    // Gone with its guard when this returns.
+    let _socket = match socket {
+        Some((listener, guard)) => {
+            runner.answer_at(listener).map_err(|e| format!("--control: {e}"))?;
+            Some(guard)
+        }
+        None => None,
+    };
+    match catch_unwind(AssertUnwindSafe(|| runner.run())) {
         Ok(Ok(Ended::Stopped)) => Ok(()),
         Ok(Ok(Ended::Failed(end))) => Err(format!("{}: {end}", options.tap)),
         Ok(Err(error)) => Err(format!("{}: {error}", options.tap)),
         Err(_) => Err(format!("a broken invariant ended the run; to repeat it: --seed {seed}")),
     }
+}
+
+/// Opens the file of a capture, and starts the thread that writes it.
+fn open_capture(path: &Path, payload: bool) -> Result<(Keep, Scribe), String> {
+    let wrong = |error: io::Error| format!("--pcap: {}: {error}", path.display());
+    let keep = if payload { Keep::All } else { Keep::Headers };
+    if path.as_os_str() == "-" {
+        return Ok((keep, Scribe::new(io::stdout(), "standard output").map_err(wrong)?));
+    }
+    // With bodies in it or not, it is nobody else's business.
+    let file =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(wrong)?;
+    Ok((keep, Scribe::new(file, &path.display().to_string()).map_err(wrong)?))
 }
 
 /// The usual gateway of a subnet, unless one is named.

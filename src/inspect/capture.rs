@@ -97,6 +97,7 @@ pub struct Reader<R> {
     taken: usize,
     is_at_end: bool,
     format: Format,
+    lost: u64,
 }
 
 enum Format {
@@ -111,7 +112,7 @@ enum Format {
 impl<R: Read> Reader<R> {
     /// A reader that has read nothing yet.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), taken: 0, is_at_end: false, format: Format::Unknown }
+        Self { input, buffer: Vec::new(), taken: 0, is_at_end: false, format: Format::Unknown, lost: 0 }
     }
 
     /// The next frame, or `None` at the end. Waits for the input, as far as that waits.
@@ -124,6 +125,11 @@ impl<R: Read> Reader<R> {
             self.format = Format::Over;
         }
         result
+    }
+
+    /// Frames that whoever captured them says he lost, so far.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     fn advance(&mut self) -> Result<Option<Frame>, Error> {
@@ -143,6 +149,10 @@ impl<R: Read> Reader<R> {
                         return Ok(Some(frame));
                     }
                     Step::Skip(len) => self.taken += len,
+                    Step::Lost(lost, len) => {
+                        self.lost = lost;
+                        self.taken += len;
+                    }
                     Step::Damaged(what) => return Err(Error::Damaged(what)),
                     Step::NeedMore if self.is_at_end => return Err(Error::Truncated),
                     Step::NeedMore => self.fill()?,

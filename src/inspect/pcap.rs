@@ -22,6 +22,8 @@ pub(super) enum Blocks {
 pub(super) enum Step {
     /// A frame, in so many bytes.
     Frame(Frame, usize),
+    /// So many frames were lost to the capture so far, in so many bytes.
+    Lost(u64, usize),
     /// So many bytes that hold no frame.
     Skip(usize),
     /// Not enough bytes.
@@ -135,6 +137,13 @@ fn ng(bytes: &[u8], is_big_endian: &mut bool, interfaces: &mut Vec<Interface>) -
                 interface: interface.name.clone(),
             };
             return Step::Frame(frame, len);
+        }
+        Block::InterfaceStatistics(statistics) => {
+            // isb_ifdrop.
+            let dropped = statistics.options.iter().find(|o| o.code.0 == 5);
+            let bytes = dropped.and_then(|o| o.value.first_chunk().copied());
+            let number = if *is_big_endian { u64::from_be_bytes } else { u64::from_le_bytes };
+            return Step::Lost(bytes.map_or(0, number), len);
         }
         _ => {}
     }

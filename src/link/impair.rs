@@ -55,6 +55,7 @@ pub struct Tally {
 #[derive(Debug)]
 struct Direction {
     impairment: Impairment,
+    does_nothing: bool,
     rng: Rng,
     tally: Tally,
     is_in_burst: bool,
@@ -87,9 +88,19 @@ impl<L: Link> Impair<L> {
     }
 
     /// Changes what happens to frames from now on; those held keep their time.
-    pub fn set(&mut self, incoming: Impairment, outgoing: Impairment) {
-        self.incoming.impairment = incoming;
-        self.outgoing.impairment = outgoing;
+    pub fn set(&mut self, both: spec::Both) {
+        self.incoming.set(both.incoming);
+        self.outgoing.set(both.outgoing);
+    }
+
+    /// What happens to frames now.
+    pub fn current(&self) -> spec::Both {
+        spec::Both { incoming: self.incoming.impairment, outgoing: self.outgoing.impairment }
+    }
+
+    /// Frames pass as they are, and none is held.
+    fn is_clear(&self) -> bool {
+        self.incoming.is_clear() && self.outgoing.is_clear() && !self.is_stalled
     }
 
     /// What happened so far: incoming, outgoing.
@@ -129,6 +140,11 @@ impl<L: Link> Link for Impair<L> {
     }
 
     fn recv(&mut self, now: Instant, buffer: &mut [u8]) -> Received {
+        if self.is_clear() {
+            let received = self.inner.recv(now, buffer);
+            self.incoming.tally.given += u64::from(matches!(received, Received::Frame(_)));
+            return received;
+        }
         if let Sent::Gone(error) = self.release(now) {
             return Received::Gone(error);
         }
@@ -150,6 +166,11 @@ impl<L: Link> Link for Impair<L> {
     }
 
     fn send(&mut self, now: Instant, frame: &Frame) -> Sent {
+        if self.is_clear() {
+            let sent = self.inner.send(now, frame);
+            self.outgoing.tally.given += u64::from(matches!(sent, Sent::Done));
+            return sent;
+        }
         self.scratch.clear();
         frame.write_to(&mut self.scratch);
         self.outgoing.take(now, &self.scratch);
@@ -168,6 +189,7 @@ impl<L: Link> Link for Impair<L> {
 impl Direction {
     fn new(impairment: Impairment, rng: Rng) -> Self {
         Self {
+            does_nothing: impairment == Impairment::default(),
             impairment,
             rng,
             tally: Tally::default(),
@@ -177,6 +199,15 @@ impl Direction {
             held: BinaryHeap::new(),
             sequence: 0,
         }
+    }
+
+    fn set(&mut self, impairment: Impairment) {
+        self.does_nothing = impairment == Impairment::default();
+        self.impairment = impairment;
+    }
+
+    fn is_clear(&self) -> bool {
+        self.does_nothing && self.held.is_empty()
     }
 
     /// Decides the fate of a frame. The order of the draws is part of what a seed replays.

@@ -3,9 +3,12 @@
 //! A link tells its medium, its MTU and whether its frames carry an FCS; the stack acts on that. It never
 //! blocks: what cannot be sent now is [`Sent::Full`], and the caller keeps the frame.
 
+mod headers;
 pub mod impair;
 pub mod memory;
+pub mod recorder;
 pub mod tap;
+pub mod watch;
 
 use std::io;
 
@@ -51,6 +54,10 @@ pub trait Link {
         None
     }
 }
+
+/// A device as the house runs on it: it can be made worse and watched at any time, and costs nothing extra while
+/// nobody does.
+pub type Instrumented<D> = watch::Watched<impair::Impair<D>>;
 
 impl<L: Link + ?Sized> Link for Box<L> {
     fn properties(&self) -> Properties {

@@ -24,11 +24,11 @@ pub struct Snapshot<'a> {
     pub serve: ServeCounters,
 }
 
-impl Vitals for Snapshot<'_> {
-    fn write_metrics(&self, out: &mut String) {
+impl Snapshot<'_> {
+    /// What only grows: name, explanation, value.
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 15] {
         let c = self.stack.counters();
-        let (connections, half_open, time_wait) = self.stack.population();
-        let counters = [
+        [
             ("frames_received", "Frames handed to the stack", c.frames_received),
             ("received_bytes", "Bytes of them", c.bytes_received),
             ("frames_sent", "Frames given to the link", c.frames_sent),
@@ -44,18 +44,28 @@ impl Vitals for Snapshot<'_> {
             ("http_requests", "Requests on connections that are over", self.serve.requests),
             ("handler_panics", "Handlers that panicked", self.serve.panics),
             ("turns", "Turns of the loop", self.serve.turns),
-        ];
-        let gauges = [
+        ]
+    }
+
+    /// What also shrinks: name, explanation, value.
+    pub fn gauges(&self) -> [(&'static str, &'static str, usize); 3] {
+        let (connections, half_open, time_wait) = self.stack.population();
+        [
             ("tcp_connections", "Connections now", connections),
             ("tcp_half_open", "Half-open connections now", half_open),
             ("tcp_time_wait", "Connections in TIME-WAIT now", time_wait),
-        ];
+        ]
+    }
+}
+
+impl Vitals for Snapshot<'_> {
+    fn write_metrics(&self, out: &mut String) {
         let mut write = || -> std::fmt::Result {
-            for (name, help, value) in counters {
+            for (name, help, value) in self.counters() {
                 writeln!(out, "# HELP taphouse_{name}_total {help}.\n# TYPE taphouse_{name}_total counter")?;
                 writeln!(out, "taphouse_{name}_total {value}")?;
             }
-            for (name, help, value) in gauges {
+            for (name, help, value) in self.gauges() {
                 writeln!(out, "# HELP taphouse_{name} {help}.\n# TYPE taphouse_{name} gauge")?;
                 writeln!(out, "taphouse_{name} {value}")?;
             }

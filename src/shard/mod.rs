@@ -7,19 +7,22 @@
 //! A frame goes all this way before the next one is taken, so the answer to it, and the ACK on the answer, leave in
 //! the same turn.
 
+mod desk;
 pub mod runner;
+pub mod scribe;
 
 use std::fmt;
 use std::io;
 
 use crate::app::App;
+use crate::control::House;
 use crate::frame::Frame;
 use crate::http::{Date, Limits};
 use crate::limits;
-use crate::link::{Link, Received, Sent};
+use crate::link::{Instrumented, Link, Received, Sent};
 use crate::rand::Seed;
 use crate::serve::session::Next;
-use crate::serve::vitals::ServeCounters;
+use crate::serve::vitals::{ServeCounters, Snapshot};
 use crate::serve::{Session, Surroundings};
 use crate::stack::{self, ConnId, Event, ListenConfig, Stack, Trouble};
 use crate::time::{Duration, Instant, Now};
@@ -262,6 +265,14 @@ impl<L: Link> Shard<L> {
             *slot = None;
             self.live -= 1;
         }
+    }
+}
+
+impl<D: Link> Shard<Instrumented<D>> {
+    /// What a caller at the control socket sees.
+    pub fn house(&mut self, now: Instant) -> House<'_, D> {
+        let vitals = Snapshot { stack: &self.stack, serve: self.counters };
+        House { now, vitals, link: &mut self.link }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Drives a shard on a real device: the one clock read of a turn, the wait, the signals.
+//! Drives a shard on a real device: the one clock read of a turn, the wait, the signals, and those who watch.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -11,26 +11,41 @@ use nix::sys::time::TimeSpec;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
+use super::desk::{CALLERS, Desk};
+use super::scribe::Scribe;
 use super::{End, Shard, Turn};
 use crate::limits;
-use crate::link::Link;
+use crate::link::watch::WatchId;
+use crate::link::{Instrumented, Link};
 use crate::time::{Duration, Instant, Now};
+
+/// Bytes of a capture that are worth a call to its thread while there is other work.
+const CAPTURE_PIECE: usize = 32 << 10;
 
 /// Where the turns of a run begin to count.
 #[derive(Clone, Copy, Debug)]
-pub struct Start(Clock);
+pub struct Start {
+    mono: Clock,
+    epoch: u64,
+}
 
 impl Start {
     /// Starts now.
     #[expect(clippy::disallowed_methods, reason = "the runner is the one place that reads clocks")]
     pub fn now() -> Self {
-        Self(Clock::now())
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        Self { mono: Clock::now(), epoch: u64::try_from(wall).unwrap_or(0) }
+    }
+
+    /// Nanoseconds since 1970 at the start.
+    pub fn epoch(self) -> u64 {
+        self.epoch
     }
 
     /// The time of a turn.
     #[expect(clippy::disallowed_methods, reason = "the runner is the one place that reads clocks")]
     pub fn read(self) -> Now {
-        let mono = u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mono = u64::try_from(self.mono.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         Now { mono: Instant::from_nanos(mono), wall }
     }
@@ -45,83 +60,173 @@ pub enum Ended {
     Failed(End),
 }
 
-/// Runs a shard until a signal stops it or its link goes away. `device` is the descriptor to wait on.
-///
-/// # Errors
-/// The operating system cannot wait, or takes no signal handlers.
-pub fn run<L: Link>(mut shard: Shard<L>, device: &OwnedFd, start: Start) -> io::Result<Ended> {
-    let (signals, handler) = UnixStream::pair()?;
-    signals.set_nonblocking(true)?;
-    for signal in [SIGTERM, SIGINT] {
-        pipe::register(signal, handler.try_clone()?)?;
-    }
-    let mut stop_at = None;
-    let mut was_ready = false;
-    loop {
-        let now = start.read();
-        match shard.turn(now) {
-            Turn::Ended(end) => return Ok(Ended::Failed(end)),
-            Turn::Busy => {}
-            Turn::Idle => wait(&shard, device, &signals, now.mono, stop_at)?,
-        }
-        if !was_ready && shard.stack().is_ready() {
-            was_ready = true;
-            log::info!(target: "life", "serving http://{}/", shard.stack().config().subnet.address);
-        }
-        if has_signal(&signals) {
-            if stop_at.is_some() {
-                log::info!(target: "life", "stopped at once by a second signal");
-                return Ok(Ended::Stopped);
-            }
-            log::info!(target: "life", "stopping; {} connections are open", shard.sessions());
-            let now = start.read();
-            shard.stop(now);
-            stop_at = Some(now.mono + limits::SHUTDOWN);
-        }
-        if let Some(at) = stop_at
-            && (shard.is_quiet() || start.read().mono >= at)
-        {
-            log::info!(target: "life", "stopped; {} connections were left", shard.sessions());
-            return Ok(Ended::Stopped);
-        }
-    }
+/// A shard with everything around it.
+pub struct Runner<D> {
+    shard: Shard<Instrumented<D>>,
+    /// The descriptor to wait on.
+    device: OwnedFd,
+    start: Start,
+    signals: UnixStream,
+    desk: Option<Desk>,
+    capture: Option<(WatchId, Scribe)>,
+    stop_at: Option<Instant>,
 }
 
-/// Sleeps until there is a frame, room for one, a signal, or something due.
-fn wait<L: Link>(
-    shard: &Shard<L>,
-    device: &OwnedFd,
-    signals: &UnixStream,
-    now: Instant,
-    stop_at: Option<Instant>,
-) -> io::Result<()> {
-    let mut interest = PollFlags::POLLIN;
-    if shard.is_stalled() {
-        interest |= PollFlags::POLLOUT;
+/// What woke the runner.
+#[derive(Clone, Copy, Default)]
+struct Woken {
+    by_signal: bool,
+    by_caller: bool,
+}
+
+impl<D: Link> Runner<D> {
+    /// A runner that has not run. `device` is the descriptor of the shard's link.
+    ///
+    /// # Errors
+    /// The operating system takes no signal handlers.
+    pub fn new(shard: Shard<Instrumented<D>>, device: OwnedFd, start: Start) -> io::Result<Self> {
+        let (signals, handler) = UnixStream::pair()?;
+        signals.set_nonblocking(true)?;
+        for signal in [SIGTERM, SIGINT] {
+            pipe::register(signal, handler.try_clone()?)?;
+        }
+        Ok(Self { shard, device, start, signals, desk: None, capture: None, stop_at: None })
     }
-    let mut fds = [PollFd::new(device.as_fd(), interest), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    let due = [shard.poll_timeout(), stop_at].into_iter().flatten().min();
-    let timeout = due.map(|at| TimeSpec::from_duration(std_duration(at.since(now))));
-    match ppoll(&mut fds, timeout, None) {
-        Ok(_) => {}
-        Err(Errno::EINTR) => return Ok(()),
-        Err(errno) => return Err(errno.into()),
+
+    /// Answers those who call at this socket.
+    ///
+    /// # Errors
+    /// The operating system does not let the socket be used without waiting.
+    pub fn answer_at(&mut self, listener: UnixListener) -> io::Result<()> {
+        self.desk = Some(Desk::new(listener)?);
+        Ok(())
     }
-    let trouble = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
-    let has_trouble = fds[0].revents().is_some_and(|events| events.intersects(trouble));
-    if has_trouble {
-        // It stays so until the device is up again or gone; without this the loop would spin.
-        std::thread::sleep(std::time::Duration::from_millis(100));
+
+    /// Writes what is recorded for this watcher.
+    pub fn capture(&mut self, watch: WatchId, scribe: Scribe) {
+        self.capture = Some((watch, scribe));
     }
-    Ok(())
+
+    /// Runs until a signal stops it or its link goes away.
+    ///
+    /// # Errors
+    /// The operating system cannot wait.
+    pub fn run(mut self) -> io::Result<Ended> {
+        let ended = self.turns();
+        if let Some((watch, scribe)) = self.capture.take() {
+            let now = self.start.read().mono;
+            scribe.finish(self.shard.link_mut().take(now, watch));
+        }
+        ended
+    }
+
+    fn turns(&mut self) -> io::Result<Ended> {
+        let mut was_ready = false;
+        loop {
+            let now = self.start.read();
+            let turn = self.shard.turn(now);
+            let is_idle = match turn {
+                Turn::Ended(end) => return Ok(Ended::Failed(end)),
+                Turn::Busy => false,
+                Turn::Idle => true,
+            };
+            if !was_ready && self.shard.stack().is_ready() {
+                was_ready = true;
+                let address = self.shard.stack().config().subnet.address;
+                log::info!(target: "life", "serving http://{address}/");
+            }
+            self.tell_watchers(now.mono, is_idle);
+            let woken = self.wait(now.mono, is_idle)?;
+            if woken.by_caller
+                && let Some(desk) = &mut self.desk
+            {
+                desk.handle_ready(&mut self.shard, now.mono);
+            }
+            if woken.by_signal && self.has_signal() && self.is_stopped_at_once() {
+                return Ok(Ended::Stopped);
+            }
+            if let Some(at) = self.stop_at
+                && (self.shard.is_quiet() || self.start.read().mono >= at)
+            {
+                log::info!(target: "life", "stopped; {} connections were left", self.shard.sessions());
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+
+    /// Hands what was recorded to the capture's thread and to the callers.
+    fn tell_watchers(&mut self, now: Instant, is_idle: bool) {
+        if let Some((watch, scribe)) = &mut self.capture {
+            let link = self.shard.link_mut();
+            let is_worth_it = is_idle || link.waiting(*watch) >= CAPTURE_PIECE;
+            if is_worth_it
+                && scribe.has_room()
+                && let Some(piece) = link.take(now, *watch)
+            {
+                scribe.write(piece);
+            }
+            if scribe.is_broken() {
+                link.unwatch(*watch);
+                self.capture = None;
+            }
+        }
+        if let Some(desk) = self.desk.as_mut().filter(|desk| !desk.is_empty()) {
+            desk.answer(&mut self.shard, now);
+        }
+    }
+
+    /// Sleeps until there is a frame, room for one, a signal, a caller, or something due; not at all if there is
+    /// more to do.
+    fn wait(&self, now: Instant, is_idle: bool) -> io::Result<Woken> {
+        let mut interest = PollFlags::POLLIN;
+        if self.shard.is_stalled() {
+            interest |= PollFlags::POLLOUT;
+        }
+        let nobody = || PollFd::new(self.device.as_fd(), PollFlags::empty());
+        let mut fds: [PollFd<'_>; 3 + CALLERS] = std::array::from_fn(|_| nobody());
+        fds[0] = PollFd::new(self.device.as_fd(), interest);
+        fds[1] = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+        let mut used = 2;
+        for interest in self.desk.iter().flat_map(Desk::interests) {
+            fds[used] = interest;
+            used += 1;
+        }
+        let due = [self.shard.poll_timeout(), self.stop_at].into_iter().flatten().min();
+        let pause = if is_idle { due.map(|at| at.since(now)) } else { Some(Duration::ZERO) };
+        let timeout = pause.map(|pause| TimeSpec::from_duration(std_duration(pause)));
+        match ppoll(&mut fds[..used], timeout, None) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(Woken { by_signal: true, by_caller: false }),
+            Err(errno) => return Err(errno.into()),
+        }
+        let is_ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let trouble = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        if fds[0].revents().is_some_and(|events| events.intersects(trouble)) {
+            // It stays so until the device is up again or gone; without this the loop would spin.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        Ok(Woken { by_signal: is_ready(&fds[1]), by_caller: fds[2..used].iter().any(is_ready) })
+    }
+
+    fn has_signal(&self) -> bool {
+        let mut bytes = [0; 16];
+        matches!((&mut &self.signals).read(&mut bytes), Ok(n) if n > 0)
+    }
+
+    /// The first signal begins to stop, a second one stops at once.
+    fn is_stopped_at_once(&mut self) -> bool {
+        if self.stop_at.is_some() {
+            log::info!(target: "life", "stopped at once by a second signal");
+            return true;
+        }
+        log::info!(target: "life", "stopping; {} connections are open", self.shard.sessions());
+        let now = self.start.read();
+        self.shard.stop(now);
+        self.stop_at = Some(now.mono + limits::SHUTDOWN);
+        false
+    }
 }
 
 fn std_duration(d: Duration) -> std::time::Duration {
     std::time::Duration::from_nanos(d.as_nanos())
-}
-
-fn has_signal(signals: &UnixStream) -> bool {
-    use std::io::Read as _;
-    let mut bytes = [0; 16];
-    matches!((&mut &*signals).read(&mut bytes), Ok(n) if n > 0)
 }

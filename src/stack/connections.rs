@@ -1,6 +1,7 @@
 //! The table of connections, and what follows when one was touched.
 
 use std::fmt;
+use std::str::FromStr;
 
 use slab::Slab;
 
@@ -20,6 +21,22 @@ impl ConnId {
     /// The place in a table of at most as many entries as there are connections at once.
     pub fn index(self) -> usize {
         self.index as usize
+    }
+}
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+impl FromStr for ConnId {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('.').and_then(|(index, generation)| {
+            Some(Self { index: index.parse().ok()?, generation: generation.parse().ok()? })
+        });
+        parts.ok_or_else(|| format!("{text:?} is no connection's ID; one looks like 3.17"))
     }
 }
 
@@ -50,6 +67,12 @@ pub(super) struct Slot {
 impl Connections {
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Connections from an index on, with their ids.
+    pub(super) fn starting_at(&self, index: usize) -> impl Iterator<Item = (ConnId, &Connection)> {
+        let slots = (index..self.slots.capacity()).filter_map(|i| Some((i, self.slots.get(i)?)));
+        slots.map(|(i, slot)| (ConnId { index: i as u32, generation: slot.generation }, &*slot.connection))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Connection> {

@@ -353,6 +353,23 @@ impl Stack {
         (self.connections.len(), self.half_open.len(), self.time_waits.len())
     }
 
+    /// Up to `count` connections whose places in the table are `from` or later, and where to go on. Looks at as many
+    /// places as it must: for rare reports.
+    pub fn reports(&self, from: usize, count: usize) -> Vec<(ConnId, tcp::report::Report)> {
+        self.connections.starting_at(from).take(count).map(|(id, c)| (id, c.report(self.now))).collect()
+    }
+
+    /// What there is to tell of a connection, if it still is there.
+    pub fn report(&self, id: ConnId) -> Option<tcp::report::Report> {
+        let found = self.connections.starting_at(id.index()).next();
+        found.filter(|(other, _)| *other == id).map(|(_, c)| c.report(self.now))
+    }
+
+    /// What is known of the neighbours.
+    pub fn neighbours(&self) -> impl Iterator<Item = crate::arp::Entry> + '_ {
+        self.neighbours.iter()
+    }
+
     /// Bytes of payload that all connections hold. Looks at each of them: for tests and rare reports.
     pub fn payload_memory(&self) -> usize {
         self.connections.iter().map(tcp::Connection::memory).sum()

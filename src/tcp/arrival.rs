@@ -34,6 +34,7 @@ type Checked = Result<(), Outcome>;
 impl Connection {
     /// Takes a segment with its payload.
     pub fn handle_segment(&mut self, now: Instant, segment: &Segment, payload: &[u8]) -> Outcome {
+        self.tally.segments_received += 1;
         let result = match self.state {
             State::Closed | State::Listen | State::TimeWait => self.handle_in_time_wait(&segment.header),
             State::SynSent => self.handle_in_syn_sent(now, segment, payload),

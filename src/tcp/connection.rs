@@ -12,6 +12,7 @@ use super::flow::Flow;
 use super::handshake::{self, HalfOpen, Peer};
 use super::receiver::Receiver;
 use super::recovery::Recovery;
+use super::report::Tally;
 use super::rtt::Rtt;
 use super::sender::Sender;
 use super::state::{State, Step};
@@ -107,6 +108,8 @@ pub struct Connection {
     /// Tell the user when no more than so many bytes wait to be sent.
     notify_below: Option<usize>,
     pub(super) mtu: usize,
+    pub(super) opened: Instant,
+    pub(super) tally: Tally,
 }
 
 /// What must leave although it is neither data nor an ACK.
@@ -171,6 +174,8 @@ impl Connection {
             limited_sent: 0,
             notify_below: None,
             mtu,
+            opened: now,
+            tally: Tally::default(),
         }
     }
 

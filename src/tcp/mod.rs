@@ -17,6 +17,7 @@ pub mod isn;
 pub mod receive_buffer;
 pub mod receiver;
 pub mod recovery;
+pub mod report;
 pub mod rtt;
 pub mod send_buffer;
 pub mod sender;

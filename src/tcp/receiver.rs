@@ -95,6 +95,11 @@ impl Receiver {
         self.right_edge - self.nxt
     }
 
+    /// Bytes that came in order since the beginning.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Room for unread bytes, which a window can be offered for.
     pub fn capacity(&self) -> usize {
         self.capacity

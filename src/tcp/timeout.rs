@@ -59,6 +59,7 @@ impl Connection {
     }
 
     fn handle_retransmission_timeout(&mut self, now: Instant) {
+        self.tally.timeouts += 1;
         if fault::is(Fault::NoRetransmission) {
             return;
         }

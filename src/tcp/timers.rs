@@ -20,8 +20,20 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 6] =
+    pub(super) const ALL: [Self; 6] =
         [Self::Retransmit, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::FinWait2, Self::Alarm];
+
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retransmit => "retransmit",
+            Self::Persist => "persist",
+            Self::DelayedAck => "delayed_ack",
+            Self::KeepAlive => "keep_alive",
+            Self::FinWait2 => "fin_wait_2",
+            Self::Alarm => "user",
+        }
+    }
 }
 
 /// When each timer fires.
@@ -49,7 +61,11 @@ impl Timers {
     }
     /// The timer runs.
     pub fn is_running(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
+        self.deadline(timer).is_some()
+    }
+    /// When the timer fires, if it runs.
+    pub fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
     }
     /// The earliest of all.
     pub fn next(&self) -> Option<Instant> {

@@ -20,7 +20,7 @@ use crate::wire::tcp_options::Options;
 impl Connection {
     /// The next segment, its payload added to `payload`; `None` when there is nothing to send now.
     pub fn poll_segment(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<(Header, Options)> {
-        match self.state {
+        let segment = match self.state {
             State::Closed | State::Listen => None,
             State::SynSent | State::SynReceived => self.poll_syn(now).or_else(|| self.poll_ack(now)),
             _ => self
@@ -28,7 +28,9 @@ impl Connection {
                 .or_else(|| self.poll_new(now, payload))
                 .or_else(|| self.poll_probe())
                 .or_else(|| self.poll_ack(now)),
-        }
+        };
+        self.tally.segments_sent += u64::from(segment.is_some());
+        segment
     }
 
     fn poll_syn(&mut self, now: Instant) -> Option<(Header, Options)> {
@@ -71,6 +73,8 @@ impl Connection {
         }
         let end = resend.from + len as u32 + u32::from(fin);
         self.recovery.handle_resent(end);
+        self.tally.segments_resent += 1;
+        self.tally.bytes_resent += len as u64;
         self.rtt.handle_resent();
         self.timers.set_if_idle(Timer::Retransmit, now + self.rtt.rto());
         self.last_data_sent = now;
@@ -102,6 +106,7 @@ impl Connection {
             self.limited_sent += len as u32;
         }
         self.snd.handle_sent(len, fin);
+        self.tally.bytes_sent += len as u64;
         self.check_room();
         self.rtt.handle_sent(now, self.snd.nxt);
         self.arm_send_timers(now, false);

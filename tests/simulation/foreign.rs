@@ -8,6 +8,7 @@ use smoltcp::phy::{self, Device, DeviceCapabilities};
 use smoltcp::socket::tcp::{RecvError, Socket as Tcp, SocketBuffer, State};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use taphouse::frame::{Frame, Medium};
+use taphouse::link::impair::spec::Both;
 use taphouse::link::impair::{Impair, Impairment};
 use taphouse::link::memory::Memory;
 use taphouse::link::{Link, Received, Sent};
@@ -215,7 +216,7 @@ impl Station for Foreign {
     }
 
     fn set_wire(&mut self, outgoing: Impairment) {
-        self.wire.link.set(Impairment::default(), outgoing);
+        self.wire.link.set(Both { incoming: Impairment::default(), outgoing });
     }
 
     fn heal(&mut self, now: Instant) {

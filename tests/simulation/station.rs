@@ -8,6 +8,7 @@ use taphouse::arp::ProbeMode;
 use taphouse::drops::Drop;
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::limits;
+use taphouse::link::impair::spec::Both;
 use taphouse::link::impair::{Impair, Impairment};
 use taphouse::link::memory::Memory;
 use taphouse::link::{Link, Received, Sent};
@@ -324,7 +325,7 @@ impl Station for Host {
     }
 
     fn set_wire(&mut self, outgoing: Impairment) {
-        self.link.set(Impairment::default(), outgoing);
+        self.link.set(Both { incoming: Impairment::default(), outgoing });
     }
 
     fn heal(&mut self, now: Instant) {

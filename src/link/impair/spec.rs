@@ -1,5 +1,6 @@
 //! The text form of impairments: `loss=1%,delay=20ms,reorder=5%`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::time::Duration;
@@ -106,6 +107,54 @@ impl Impairment {
     }
 }
 
+impl fmt::Display for Impairment {
+    /// What [`Both`] would read as the same; "none" for nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            loss,
+            burst,
+            duplicate,
+            reorder,
+            reorder_by,
+            corrupt,
+            truncate,
+            delay,
+            jitter,
+            rate,
+            queue,
+        } = *self;
+        let mut parts = Vec::new();
+        let mut add = |is_set: bool, name: &str, value: String| {
+            parts.extend(is_set.then(|| format!("{name}={value}")));
+        };
+        add(loss > 0.0, "loss", share_text(loss));
+        add(burst > 0.0, "burst", burst.to_string());
+        add(duplicate > 0.0, "duplicate", share_text(duplicate));
+        add(reorder > 0.0, "reorder", format!("{}/{}", share_text(reorder), duration_text(reorder_by)));
+        add(corrupt > 0.0, "corrupt", share_text(corrupt));
+        add(truncate > 0.0, "truncate", share_text(truncate));
+        add(delay > Duration::ZERO, "delay", duration_text(delay));
+        add(jitter > Duration::ZERO, "jitter", duration_text(jitter));
+        add(rate > 0, "rate", format!("{rate}bit"));
+        add(rate > 0, "queue", format!("{queue}b"));
+        f.write_str(if parts.is_empty() { "none" } else { "" })?;
+        f.write_str(&parts.join(","))
+    }
+}
+
+fn share_text(share: f64) -> String {
+    // Nine digits are more than anybody wrote, and hide what binary fractions add.
+    format!("{}%", (share * 1e11).round() / 1e9)
+}
+
+fn duration_text(duration: Duration) -> String {
+    match duration.as_nanos() {
+        n if n % 1_000_000_000 == 0 => format!("{}s", n / 1_000_000_000),
+        n if n % 1_000_000 == 0 => format!("{}ms", n / 1_000_000),
+        n => format!("{}us", n as f64 / 1e3),
+    }
+}
+
 fn unknown(part: &str) -> String {
     format!("{part:?} is no impairment; there are: {HELP}")
 }
@@ -192,6 +241,19 @@ mod tests {
         let slow: Both = "reorder=10%/25ms,queue=1mb,rate=1.5mbit".parse().unwrap();
         assert_eq!(slow.incoming.reorder_by, Duration::from_millis(25));
         assert_eq!((slow.incoming.rate, slow.incoming.queue), (1_500_000, 1 << 20));
+    }
+
+    #[test]
+    fn what_is_written_reads_as_the_same() {
+        assert_eq!(Impairment::default().to_string(), "none");
+        for text in [
+            "loss=7%,burst=3,duplicate=0.1%,reorder=5%/10ms,corrupt=0.01%,truncate=33%,delay=20ms,jitter=500us",
+            "rate=100mbit,queue=1mb",
+            "delay=1s",
+        ] {
+            let both: Both = text.parse().unwrap();
+            assert_eq!(both.incoming.to_string().parse::<Both>().unwrap(), both, "{}", both.incoming);
+        }
     }
 
     #[test]

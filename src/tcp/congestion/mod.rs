@@ -37,6 +37,13 @@ impl Congestion {
         }
     }
 
+    /// The name of the algorithm after slow start.
+    pub fn algorithm(&self) -> &'static str {
+        match self.avoidance {
+            Avoidance::Reno(_) => "newreno",
+        }
+    }
+
     /// Bytes that may be in flight.
     pub fn window(&self) -> u32 {
         self.cwnd

@@ -1,0 +1,116 @@
+//! What the house tells, as JSON. Times are in microseconds, sizes in bytes.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::arp::Entry;
+use crate::link::Link;
+use crate::link::impair::{Impair, Tally};
+use crate::serve::vitals::Snapshot;
+use crate::stack::ConnId;
+use crate::tcp::report::Report;
+use crate::time::{Duration, Instant};
+
+pub(super) fn population(vitals: &Snapshot<'_>) -> Json {
+    let gauges = vitals.gauges().into_iter().map(|(name, _, value)| (name.to_owned(), json!(value)));
+    Json::Object(gauges.collect())
+}
+
+pub(super) fn connection(id: ConnId, report: &Report) -> Json {
+    let Report {
+        flow,
+        state,
+        is_active,
+        age,
+        idle,
+        snd_una,
+        snd_nxt,
+        snd_wnd,
+        snd_shift,
+        mss,
+        unsent,
+        flight,
+        rcv_nxt,
+        rcv_wnd,
+        rcv_shift,
+        unread,
+        bytes_received,
+        rtt,
+        rto,
+        congestion_control,
+        cwnd,
+        ssthresh,
+        is_recovering,
+        timers,
+        tally,
+    } = report;
+    let timers: Map<String, Json> =
+        timers.iter().map(|(name, left)| ((*name).to_owned(), json!(micros(*left)))).collect();
+    json!({
+        "id": id.to_string(),
+        "remote": flow.remote().to_string(),
+        "local_port": flow.local_port,
+        "state": state.name(),
+        "opened_by": if *is_active { "us" } else { "peer" },
+        "age_us": micros(*age),
+        "idle_us": micros(*idle),
+        "send": {
+            "una": snd_una, "nxt": snd_nxt, "window": snd_wnd, "window_shift": snd_shift, "mss": mss,
+            "in_flight": flight, "unsent": unsent,
+        },
+        "receive": {
+            "nxt": rcv_nxt, "window": rcv_wnd, "window_shift": rcv_shift, "unread": unread,
+        },
+        "rtt_us": rtt.map(|(smoothed, _)| micros(smoothed)),
+        "rtt_variation_us": rtt.map(|(_, variation)| micros(variation)),
+        "rto_us": micros(*rto),
+        "congestion": {
+            "control": congestion_control, "window": cwnd,
+            "slow_start_threshold": (*ssthresh != u32::MAX).then_some(ssthresh), "recovering": is_recovering,
+        },
+        "bytes_received": bytes_received,
+        "bytes_sent": tally.bytes_sent,
+        "bytes_resent": tally.bytes_resent,
+        "segments_received": tally.segments_received,
+        "segments_sent": tally.segments_sent,
+        "segments_resent": tally.segments_resent,
+        "timeouts": tally.timeouts,
+        "timers_us": timers,
+    })
+}
+
+pub(super) fn neighbour(entry: &Entry, now: Instant) -> Json {
+    json!({
+        "address": entry.ip.to_string(),
+        "mac": entry.mac.map(|mac| mac.to_string()),
+        "state": entry.state,
+        "waiting_packets": entry.parked,
+        "changes_in_us": micros(entry.deadline.since(now)),
+    })
+}
+
+pub(super) fn counters(vitals: &Snapshot<'_>) -> Json {
+    let counters = vitals.counters().into_iter().map(|(name, _, value)| (name.to_owned(), json!(value)));
+    let drops = vitals.stack.drops().iter().map(|(drop, count)| (drop.name().to_owned(), json!(count)));
+    let counters: Map<String, Json> = counters.collect();
+    let drops: Map<String, Json> = drops.collect();
+    json!({ "counters": counters, "now": population(vitals), "drops": drops })
+}
+
+pub(super) fn impairment<D: Link>(link: &Impair<D>) -> Json {
+    let (current, (incoming, outgoing)) = (link.current(), link.tallies());
+    let direction = |spec: String, tally: Tally| {
+        let Tally { given, lost, queue_full, duplicated, reordered, corrupted, truncated } = tally;
+        json!({
+            "impairment": spec, "frames": given, "lost": lost, "queue_full": queue_full,
+            "duplicated": duplicated, "reordered": reordered, "corrupted": corrupted, "truncated": truncated,
+        })
+    };
+    json!({
+        "in": direction(current.incoming.to_string(), incoming),
+        "out": direction(current.outgoing.to_string(), outgoing),
+    })
+}
+
+fn micros(duration: Duration) -> u64 {
+    duration.as_nanos() / 1000
+}

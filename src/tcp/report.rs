@@ -1,0 +1,115 @@
+//! What a connection tells of itself: the variables of RFC 9293 3.3.1, 6298 and 5681, and what it has moved.
+
+use super::connection::Connection;
+use super::flow::Flow;
+use super::state::State;
+use super::timers::Timer;
+use crate::time::{Duration, Instant};
+
+/// What passed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Segments handed in.
+    pub segments_received: u64,
+    /// Segments given out.
+    pub segments_sent: u64,
+    /// Payload bytes sent for the first time.
+    pub bytes_sent: u64,
+    /// Segments with data or FIN that were sent again.
+    pub segments_resent: u64,
+    /// Payload bytes sent again.
+    pub bytes_resent: u64,
+    /// Times that the retransmission timer expired.
+    pub timeouts: u64,
+}
+
+/// Everything about a connection that a person may want to know.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Which connection.
+    pub flow: Flow,
+    /// Its state.
+    pub state: State,
+    /// It began with our SYN.
+    pub is_active: bool,
+    /// Since it was opened.
+    pub age: Duration,
+    /// Since something was heard of the peer.
+    pub idle: Duration,
+    /// SND.UNA.
+    pub snd_una: u32,
+    /// SND.NXT.
+    pub snd_nxt: u32,
+    /// SND.WND in bytes.
+    pub snd_wnd: u32,
+    /// Snd.Wind.Shift.
+    pub snd_shift: u8,
+    /// Eff.snd.MSS.
+    pub mss: u16,
+    /// Bytes queued and never sent.
+    pub unsent: usize,
+    /// Sequence numbers in flight.
+    pub flight: u32,
+    /// RCV.NXT.
+    pub rcv_nxt: u32,
+    /// RCV.WND in bytes, as last offered.
+    pub rcv_wnd: u32,
+    /// Rcv.Wind.Shift.
+    pub rcv_shift: u8,
+    /// Bytes received and not read.
+    pub unread: usize,
+    /// Payload bytes that came in order.
+    pub bytes_received: u64,
+    /// SRTT and RTTVAR, once there was a sample.
+    pub rtt: Option<(Duration, Duration)>,
+    /// The retransmission timeout, with its backoff.
+    pub rto: Duration,
+    /// The algorithm of congestion avoidance.
+    pub congestion_control: &'static str,
+    /// The congestion window in bytes.
+    pub cwnd: u32,
+    /// The slow start threshold in bytes; `u32::MAX` until there was a loss.
+    pub ssthresh: u32,
+    /// Lost data is being sent again.
+    pub is_recovering: bool,
+    /// Timers that run, and when they fire.
+    pub timers: Vec<(&'static str, Duration)>,
+    /// What passed.
+    pub tally: Tally,
+}
+
+impl Connection {
+    /// What there is to tell at this moment.
+    pub fn report(&self, now: Instant) -> Report {
+        let timers = Timer::ALL
+            .into_iter()
+            .filter_map(|timer| self.timers.deadline(timer).map(|at| (timer.name(), at.since(now))));
+        Report {
+            flow: self.flow,
+            state: self.state,
+            is_active: self.is_active,
+            age: now.since(self.opened),
+            idle: now.since(self.last_received),
+            snd_una: self.snd.una.0,
+            snd_nxt: self.snd.nxt.0,
+            snd_wnd: self.snd.wnd,
+            snd_shift: self.snd.shift,
+            mss: self.snd.mss,
+            unsent: self.snd.unsent(),
+            flight: self.snd.flight(),
+            rcv_nxt: self.rcv.nxt.0,
+            rcv_wnd: self.rcv.window(),
+            rcv_shift: self.rcv.shift,
+            unread: self.rcv.unread(),
+            bytes_received: self.rcv.received(),
+            rtt: self.rtt.smoothed(),
+            rto: self.rtt.rto(),
+            congestion_control: self.congestion.algorithm(),
+            cwnd: self.congestion.window(),
+            ssthresh: self.congestion.slow_start_threshold(),
+            is_recovering: !self.recovery.is_open(),
+            timers: timers.collect(),
+            tally: self.tally,
+        }
+    }
+}
