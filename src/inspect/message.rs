@@ -126,7 +126,7 @@ fn line(context: &Context<'_>, layer: &mut Layer, line: &[u8], is_first: bool, l
             Secrecy::Shown => target.to_owned(),
         };
         layer.add(Key::HttpTarget, Value::Text(target));
-        if let Some(version) = version {
+        if let Some(version) = version.filter(|version| !version.is_empty()) {
             layer.add(Key::HttpRequestVersion, text(version));
         }
     }

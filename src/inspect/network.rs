@@ -11,7 +11,7 @@ use crate::wire::ipv4::{HEADER_LEN, protocol};
 pub(super) struct Carrier {
     pub(super) src: Ipv4Addr,
     pub(super) dst: Ipv4Addr,
-    /// All of the datagram is in this packet.
+    /// All of the datagram is in this packet, as it says itself.
     pub(super) is_whole: bool,
 }
 
@@ -41,9 +41,8 @@ pub(super) fn ipv4(context: &mut Context<'_>, part: Part<'_>) -> usize {
     let total = lengths(context, &mut layer, part, header_len);
     let flags = fixed_fields(&mut layer, part, header_len, is_possible);
     layer.remarks.extend(part.shortfall(header_len.max(HEADER_LEN)));
-    if is_possible {
-        options(&mut layer, part.first(header_len).after(HEADER_LEN));
-    }
+    let last_stop =
+        if is_possible { options(&mut layer, part.first(header_len).after(HEADER_LEN)) } else { None };
 
     let (Some(protocol), Some(src), Some(dst), true) =
         (part.u8(9), part.array(12).map(Ipv4Addr::from), part.array(16).map(Ipv4Addr::from), is_possible)
@@ -52,6 +51,8 @@ pub(super) fn ipv4(context: &mut Context<'_>, part: Part<'_>) -> usize {
         return total.min(part.full_len());
     };
     let payload = part.first(total).after(header_len);
+    // RFC 1122 3.2.1.8 (c), 4.1.3.4: the pseudo-header has the destination behind a source route.
+    let dst = last_stop.unwrap_or(dst);
     let carrier = Carrier { src, dst, is_whole: flags & 0x3fff == 0 && total <= part.full_len() };
     if flags & 0x1fff != 0 {
         layer.remarks.push(Remark::LaterFragment);
@@ -142,7 +143,9 @@ pub(super) fn judge(carried: u16, right: u16) -> Verdict {
     }
 }
 
-fn options(layer: &mut Layer, mut area: Part<'_>) {
+/// Lists the options; gives the last address of a source route that is still to be travelled.
+fn options(layer: &mut Layer, mut area: Part<'_>) -> Option<Ipv4Addr> {
+    let mut last_stop = None;
     while let Some(kind) = area.u8(0) {
         let meaning = match kind {
             0 => "end",
@@ -159,11 +162,14 @@ fn options(layer: &mut Layer, mut area: Part<'_>) {
         let fits = len.filter(|&len| len <= area.full_len());
         let remark = if fits.is_none() { Some(Remark::BadOption) } else { None };
         layer.add_with(Key::IpOption, Value::Number(kind.into(), meaning), remark);
-        match fits {
-            Some(len) if kind != 0 => area = area.after(len),
-            _ => return,
+        let Some(len) = fits.filter(|_| kind != 0) else { break };
+        let pointer = area.u8(2).map_or(usize::MAX, usize::from);
+        if matches!(kind, 131 | 137) && pointer < len {
+            last_stop = area.first(len).array(len - 4).map(Ipv4Addr::from);
         }
+        area = area.after(len);
     }
+    last_stop
 }
 
 fn name_of_protocol(protocol: u8) -> &'static str {

@@ -22,7 +22,7 @@ pub(super) fn tcp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
         let remark = (!is_possible).then_some(Remark::BadHeaderLength);
         layer.add_with(Key::TcpHeaderLen, Value::Number(len as u64, "bytes"), remark);
     }
-    let flags = part.u16(12).map(|bits| bits & 0x1ff);
+    let flags = part.u16(12).map(|bits| bits & 0xfff);
     if let Some(flags) = flags {
         let reserved = part.u8(12).map_or(0, |b| b >> 1 & 7);
         layer.add_with(
@@ -48,10 +48,10 @@ pub(super) fn tcp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
     }
     let header_len = header_len.unwrap_or(HEADER_LEN);
     layer.remarks.extend(part.shortfall(header_len.max(HEADER_LEN)));
+    options(&mut layer, part.first(header_len).after(HEADER_LEN), flags.unwrap_or(0) & 0x02 != 0);
     if !is_possible {
         return context.push(layer);
     }
-    options(&mut layer, part.first(header_len).after(HEADER_LEN), flags.unwrap_or(0) & 0x02 != 0);
     let payload = part.after(header_len);
     layer.add(Key::TcpLen, Value::Number(payload.full_len() as u64, "bytes"));
     context.push(layer);
@@ -64,7 +64,7 @@ pub(super) fn udp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
     let mut layer = Layer::new(Protocol::Udp, part.at);
     layer.remarks.extend(part.shortfall(HEADER_LEN));
     ports(&mut layer, part, Key::UdpSrcPort, Key::UdpDstPort);
-    let mut whole = part;
+    let (mut whole, mut carrier) = (part, carrier);
     if let Some(len) = part.u16(4).map(usize::from) {
         let remark = if len < HEADER_LEN {
             Some(Remark::LengthUnderHeader)
@@ -74,6 +74,7 @@ pub(super) fn udp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
             None
         };
         layer.add_with(Key::UdpLength, Value::Number(len as u64, "bytes"), remark);
+        carrier.is_whole &= remark.is_none();
         if len >= HEADER_LEN {
             whole = part.first(len);
         }
