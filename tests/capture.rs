@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use taphouse::frame::{Frame, Medium, Properties};
-use taphouse::inspect::Framing;
+use taphouse::inspect::boxes::{Look, draw};
 use taphouse::inspect::capture::{Direction, Error, Reader};
+use taphouse::inspect::{Framing, Secrecy, dissect};
 use taphouse::link::memory::{self, Memory};
 use taphouse::link::recorder::Keep;
 use taphouse::link::watch::Watched;
@@ -142,5 +144,73 @@ fn every_prefix_of_a_capture_gives_its_whole_frames_and_says_that_it_ends_early(
         assert!(count < 3);
         let is_good = matches!(end, None | Some(Error::Truncated | Error::Unknown(_)));
         assert!(is_good, "{len}: {end:?}");
+    }
+}
+
+/// Reads to the end, whatever comes, and says how many frames there were.
+fn read_all(input: &[u8]) -> usize {
+    let mut reader = Reader::new(input);
+    let mut count = 0;
+    while let Ok(Some(frame)) = reader.next_frame() {
+        count += 1;
+        if let Ok(captured) = frame.captured() {
+            let dissection = dissect(&captured, Secrecy::Shown);
+            draw(&dissection, Look::default());
+        }
+        assert!(count <= input.len(), "a frame has at least a byte");
+    }
+    count
+}
+
+fn both_formats() -> [Vec<u8>; 2] {
+    let notes = notes_frame::frame();
+    let (mut link, _wire) = watched(PROPERTIES);
+    let id = link.watch(Keep::All);
+    (0..3).for_each(|_| drop(link.send(Instant::ZERO, &outgoing(&notes))));
+    let mut legacy = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0].to_vec();
+    legacy.extend([0; 8]);
+    legacy.extend([0xff, 0xff, 0, 0, 1, 0, 0, 0]);
+    for seconds in 0..3u32 {
+        let len = (notes.len() as u32).to_le_bytes();
+        legacy.extend([&seconds.to_le_bytes()[..], &[7, 0, 0, 0], &len, &len, &notes].concat());
+    }
+    [link.take(Instant::ZERO, id).unwrap(), legacy]
+}
+
+#[test]
+fn a_pcap_reads_as_well() {
+    let [_, legacy] = both_formats();
+    let found = frames(&legacy);
+    assert_eq!(found.len(), 3);
+    assert_eq!((found[2].time, found[2].framing), (Some(2_000_007_000), Ok(Framing::Ethernet)));
+    assert_eq!(found[2].bytes, notes_frame::frame());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_input_is_survived(start in 0usize..4, bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let magics: [&[u8]; 4] = [b"", &[0x0a, 0x0d, 0x0d, 0x0a], &[0xd4, 0xc3, 0xb2, 0xa1], b"0000  "];
+        read_all(&[magics[start], &bytes].concat());
+    }
+
+    #[test]
+    fn a_damaged_capture_is_survived(
+        format in 0usize..2, changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut capture = both_formats()[format].clone();
+        for (at, with) in changes {
+            let at = at.index(capture.len());
+            capture[at] = with;
+        }
+        capture.truncate(cut.index(capture.len()) + 1);
+        read_all(&capture);
+    }
+
+    #[test]
+    fn any_text_is_survived(text in "[0-9a-fx:, |\\n\\t#]{0,300}") {
+        read_all(text.as_bytes());
     }
 }

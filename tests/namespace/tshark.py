@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # outside
-"""tshark reads our captures, and agrees with `taphouse explain` on every field of every frame.
+"""tshark reads our captures, and agrees with `taphouse explain` on every field of every frame; and `explain` survives
+every prefix of them.
 
 The frames are those of tools/traffic.py and the answers to them, once on a good link and once on one that damages.
 Needs tshark (Debian), which scripts/test installs.
@@ -9,6 +10,7 @@ Needs tshark (Debian), which scripts/test installs.
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -140,6 +142,31 @@ def compare(capture: str) -> tuple[int, int, list[str]]:
     return len(mine), compared, differences
 
 
+def raw_frames(capture: str) -> list[bytes]:
+    """The bytes of each frame, out of the enhanced packet blocks."""
+    data, at, frames = open(capture, "rb").read(), 0, []
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        if kind == 6:
+            (captured,) = struct.unpack_from("<I", data, at + 20)
+            frames.append(data[at + 28:at + 28 + captured])
+        at += length
+    return frames
+
+
+def survive_prefixes(capture: str) -> None:
+    """Every prefix of every frame is explained: all of them as hexadecimal text to one process."""
+    distinct = {frame[:200] for frame in raw_frames(capture)}
+    prefixes = [frame[:n] for frame in distinct for n in range(1, len(frame) + 1)]
+    for form in (["--json"], ["--plain", "--payload"]):
+        done = subprocess.run([TAPHOUSE, "explain", *form], input="\n\n".join(p.hex() for p in prefixes),
+                              capture_output=True, text=True, check=False)
+        count = done.stdout.count('"layers"') if form == ["--json"] else done.stdout.count("\nFrame ") + 1
+        if done.returncode != 0 or count != len(prefixes):
+            die(f"{form}: status {done.returncode}, {count} of {len(prefixes)} prefixes; {done.stderr[-300:]}")
+    print(f"{len(prefixes)} prefixes explained")
+
+
 def main() -> None:
     if shutil.which("tshark") is None:
         print("tshark is missing")
@@ -156,6 +183,7 @@ def main() -> None:
         frames, compared, differences = compare(capture)
         print(f"{name}: {frames} frames, {compared} fields compared, {len(differences)} differ")
         total += frames
+        survive_prefixes(capture)
         if differences:
             die("\n".join(differences[:28]))
     if total < 300:
