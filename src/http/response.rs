@@ -1,6 +1,6 @@
 //! Responses, and their heads on the wire: RFC 9112 4 and 6.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -164,25 +164,39 @@ pub(super) fn head(
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(256);
     let status = response.status;
-    let written =
-        write!(out, "HTTP/1.1 {} {}\r\nDate: {date}\r\nServer: taphouse\r\n", status.0, status.reason())
-            .and_then(|()| {
-                response.fields.iter().try_for_each(|(name, value)| write!(out, "{name}: {value}\r\n"))
-            })
-            .and_then(|()| match framing {
-                Framing::Length(_) if status.0 == 204 => Ok(()),
-                Framing::Length(n) => write!(out, "Content-Length: {n}\r\n"),
-                Framing::Chunked => out.write_str("Transfer-Encoding: chunked\r\n"),
-                Framing::UntilClose => Ok(()),
-            })
-            .and_then(|()| match (closes, keeps_1_0) {
-                (true, _) => out.write_str("Connection: close\r\n"),
-                (false, true) => out.write_str("Connection: keep-alive\r\n"),
-                (false, false) => Ok(()),
-            })
-            .and_then(|()| out.write_str("\r\n"));
-    written.expect("a buffer takes what is written");
+    // Pieces, and no formatting: every answer comes this way.
+    let mut put = |pieces: &[&str]| pieces.iter().for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    let mut digits = [0; 20];
+    put(&["HTTP/1.1 ", decimal(status.0.into(), &mut digits), " ", status.reason(), "\r\nDate: ", date]);
+    put(&["\r\nServer: taphouse\r\n"]);
+    response.fields.iter().for_each(|(name, value)| put(&[name, ": ", value, "\r\n"]));
+    match framing {
+        Framing::Length(_) if status.0 == 204 => {}
+        Framing::Length(n) => put(&["Content-Length: ", decimal(n, &mut digits), "\r\n"]),
+        Framing::Chunked => put(&["Transfer-Encoding: chunked\r\n"]),
+        Framing::UntilClose => {}
+    }
+    match (closes, keeps_1_0) {
+        (true, _) => put(&["Connection: close\r\n"]),
+        (false, true) => put(&["Connection: keep-alive\r\n"]),
+        (false, false) => {}
+    }
+    put(&["\r\n"]);
     out.freeze()
+}
+
+/// The digits of a number, written from the end of a buffer that holds any.
+fn decimal(mut n: u64, buffer: &mut [u8; 20]) -> &str {
+    let mut at = buffer.len();
+    loop {
+        at -= 1;
+        buffer[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    std::str::from_utf8(&buffer[at..]).expect("digits are text")
 }
 
 #[cfg(test)]
@@ -199,6 +213,13 @@ mod tests {
              Content-Type: text/plain; charset=utf-8\r\nAllow: GET\r\nContent-Length: 2\r\n\
              Connection: close\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn numbers_have_their_digits() {
+        for n in [0, 7, 10, 200, 65_536, u64::MAX] {
+            assert_eq!(decimal(n, &mut [0; 20]), n.to_string());
+        }
     }
 
     #[test]

@@ -159,6 +159,9 @@ impl Session {
     /// Moves output to the stream, while little of it waits there; true when something was.
     fn write(&mut self, around: &mut Surroundings<'_>) -> bool {
         let mut has_moved = false;
+        if !self.has_output() {
+            return false;
+        }
         loop {
             let mut stream = around.stack.stream(self.id);
             let (room, unsent) = (stream.room(), stream.unsent());

@@ -11,6 +11,8 @@ use bytes::{Bytes, BytesMut};
 const SMALL: usize = 1024;
 /// Size of a chunk that gathers small writes.
 const GATHER: usize = 4096;
+/// Bytes of the first of them: a short answer, head and body, fits one chunk, and so one slice of a segment.
+const FIRST: usize = 512;
 
 /// The rope. Positions are counted from its beginning, which is the oldest byte not acknowledged.
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ impl SendBuffer {
         if bytes.len() < SMALL {
             if self.tail.capacity() - self.tail.len() < bytes.len() {
                 self.close_tail();
-                self.tail.reserve(if self.is_empty() { bytes.len() } else { GATHER });
+                self.tail.reserve(if self.is_empty() { bytes.len().max(FIRST) } else { GATHER });
             }
             self.tail.extend_from_slice(&bytes);
             self.len += bytes.len();

@@ -1,7 +1,7 @@
 //! The Internet checksum: RFC 1071, with the pseudo-header of RFC 9293 3.1.
 //!
-//! Sums are kept in 64 bits over 32-bit words and folded at the end (RFC 1071 2 C). A payload may come in
-//! several slices, of odd length too: [`Sum`] remembers on which byte of a pair it stands (RFC 1071 2 B).
+//! A payload may come in several slices, of odd length too: [`Sum`] remembers on which byte of a pair it stands, and
+//! folds at the end.
 
 use std::net::Ipv4Addr;
 
@@ -30,8 +30,6 @@ impl Sum {
             bytes = &bytes[1..];
             self.odd = false;
         }
-        // At most 2^16 words of 32 bits before the accumulator could overflow: no packet is that long, and
-        // several slices together stay under a datagram's 64 KiB.
         self.total += sum_words(bytes);
         self.odd ^= bytes.len() % 2 == 1;
         self
@@ -52,22 +50,30 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     Sum::default().with(bytes).finish()
 }
 
-/// The sum of big-endian 16-bit words, carries not yet folded in; an odd last byte counts as its high half.
+/// The sum of big-endian 16-bit words, folded to 16 bits; an odd last byte counts as its high half.
+///
+/// The order of bytes does not matter to the sum (RFC 1071 2 B), so words are added as the machine has them, 64 bits
+/// at a time with the carry put back in (2 C), and only the result is turned round.
 fn sum_words(bytes: &[u8]) -> u64 {
-    let (mut a, mut b) = (0u64, 0u64);
-    let mut blocks = bytes.chunks_exact(8);
-    for block in &mut blocks {
-        a += u64::from(u32::from_be_bytes([block[0], block[1], block[2], block[3]]));
-        b += u64::from(u32::from_be_bytes([block[4], block[5], block[6], block[7]]));
+    let mut total = 0u64;
+    let mut add = |word: u64| {
+        let (sum, carry) = total.overflowing_add(word);
+        total = sum + u64::from(carry);
+    };
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    for block in blocks {
+        let (words, _) = block.as_chunks::<8>();
+        words.iter().for_each(|word| add(u64::from_ne_bytes(*word)));
     }
-    let mut pairs = blocks.remainder().chunks_exact(2);
-    for pair in &mut pairs {
-        a += u64::from(u16::from_be_bytes([pair[0], pair[1]]));
+    let (pairs, last) = rest.as_chunks::<2>();
+    pairs.iter().for_each(|pair| add(u64::from(u16::from_ne_bytes(*pair))));
+    if let [last] = last {
+        add(u64::from(u16::from_ne_bytes([*last, 0])));
     }
-    if let [last] = pairs.remainder() {
-        a += u64::from(*last) << 8;
+    while total >> 16 != 0 {
+        total = (total & 0xffff) + (total >> 16);
     }
-    a + b
+    u64::from(u16::from_be(total as u16))
 }
 
 #[cfg(test)]
