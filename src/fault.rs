@@ -48,6 +48,11 @@ pub enum Fault {
     BodyReadAsRequest,
     BusyLoop,
     HandlerPanics,
+    CaptureKeepsBodies,
+    DamagedLengthsBelieved,
+    WatchersStay,
+    SecretsShown,
+    ChecksumsBelieved,
 }
 
 #[cfg(feature = "faults")]

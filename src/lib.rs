@@ -11,8 +11,10 @@
 //! | [`stack`] | a host: frames in, frames out, streams between | the above |
 //! | [`link`] | devices and wires | frame, time, rand |
 //! | [`http`] | HTTP/1.1 over bytes | time, limits |
+//! | [`inspect`] | frames made readable for people | wire, frame |
 //! | [`app`] | the house's routes | http |
 //! | [`serve`] | a stream meets a protocol | stack, http, app |
+//! | [`control`] | what a running house tells its owner | stack, link, serve |
 //! | [`shard`] | one core's loop | all |
 //!
 //! # The grammar

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use taphouse::fault::{self, Fault};
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::inspect::boxes::{Look, draw};
 use taphouse::inspect::capture::{Direction, Error, Reader};
@@ -184,6 +185,21 @@ fn a_pcap_reads_as_well() {
     assert_eq!(found.len(), 3);
     assert_eq!((found[2].time, found[2].framing), (Some(2_000_007_000), Ok(Framing::Ethernet)));
     assert_eq!(found[2].bytes, notes_frame::frame());
+}
+
+#[test]
+fn every_broken_mechanism_is_noticed() {
+    let noticed: [(Fault, fn()); 3] = [
+        (Fault::CaptureKeepsBodies, no_byte_of_a_body_is_in_a_capture_that_was_not_asked_for_it),
+        (Fault::DamagedLengthsBelieved, no_byte_of_a_body_is_in_a_capture_that_was_not_asked_for_it),
+        (Fault::WatchersStay, a_link_without_watchers_records_nothing_and_each_watcher_has_his_own),
+    ];
+    for (fault, test) in noticed {
+        fault::set(Some(fault));
+        let result = std::panic::catch_unwind(test);
+        fault::set(None);
+        assert!(result.is_err(), "{fault:?} is not noticed");
+    }
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::{Context, Key, Layer, Part, Protocol, Remark, Value, Verdict, message, transport};
+use crate::fault::{self, Fault};
 use crate::wire::checksum::checksum;
 use crate::wire::ipv4::{HEADER_LEN, protocol};
 
@@ -136,7 +137,7 @@ fn fixed_fields(layer: &mut Layer, part: Part<'_>, header_len: usize, is_possibl
 /// Judges a checksum by the right one. Zero has two forms in ones' complement, so the sum decides, not the bits.
 pub(super) fn judge(carried: u16, right: u16) -> Verdict {
     let is_zero = |n: u16| n == 0 || n == 0xffff;
-    if carried == right || (is_zero(carried) && is_zero(right)) {
+    if carried == right || (is_zero(carried) && is_zero(right)) || fault::is(Fault::ChecksumsBelieved) {
         Verdict::Good
     } else {
         Verdict::Bad(right.into())

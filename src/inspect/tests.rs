@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::boxes::{Look, draw};
 use super::*;
+use crate::fault::{self, Fault};
 use crate::wire::{checksum::Sum, fcs};
 
 #[expect(dead_code, unreachable_pub, reason = "an example has a main of its own")]
@@ -282,6 +283,20 @@ fn a_box_is_a_rectangle_in_every_language() {
 }
 
 const NARROWEST_BOX: usize = 24;
+
+#[test]
+fn every_broken_mechanism_is_noticed() {
+    let noticed: [(Fault, fn()); 2] = [
+        (Fault::SecretsShown, bodies_and_credentials_are_shown_on_request_alone),
+        (Fault::ChecksumsBelieved, checksums_are_judged_each_by_itself),
+    ];
+    for (fault, test) in noticed {
+        fault::set(Some(fault));
+        let result = std::panic::catch_unwind(test);
+        fault::set(None);
+        assert!(result.is_err(), "{fault:?} is not noticed");
+    }
+}
 
 proptest! {
     #[test]

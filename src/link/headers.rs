@@ -6,6 +6,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::fault::{self, Fault};
 use crate::frame::Medium;
 use crate::wire::checksum::{Sum, checksum};
 use crate::wire::ethernet::EtherType;
@@ -19,6 +20,9 @@ const SHORT_HEADER: usize = 8;
 
 /// Bytes of the headers of a frame. `is_ours` frames are believed, and may be cut to [`MOST`] bytes.
 pub(super) fn len(medium: Medium, frame: &[u8], is_ours: bool) -> usize {
+    if fault::is(Fault::CaptureKeepsBodies) {
+        return frame.len();
+    }
     let link = match medium {
         Medium::Ip => 0,
         Medium::Ethernet { .. } => ethernet::HEADER_LEN,
@@ -59,7 +63,7 @@ fn ipv4_len(packet: &[u8], is_ours: bool) -> usize {
 fn tcp_len(packet: &[u8], start: usize, is_whole: bool, is_ours: bool) -> usize {
     let Some(&offset) = packet.get(start + 12) else { return tcp::HEADER_LEN };
     let len = usize::from(offset >> 4) * 4;
-    if len <= tcp::HEADER_LEN || is_ours {
+    if len <= tcp::HEADER_LEN || is_ours || fault::is(Fault::DamagedLengthsBelieved) {
         return len.max(tcp::HEADER_LEN);
     }
     let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));

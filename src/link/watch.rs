@@ -5,6 +5,7 @@
 
 use super::recorder::{Keep, Recorder};
 use super::{Link, Properties, Received, Sent};
+use crate::fault::{self, Fault};
 use crate::frame::Frame;
 use crate::time::Instant;
 
@@ -39,7 +40,7 @@ impl<L: Link> Watched<L> {
 
     /// Watches no more.
     pub fn unwatch(&mut self, id: WatchId) {
-        self.recorders.retain(|(other, _)| *other != id);
+        self.recorders.retain(|(other, _)| *other != id || fault::is(Fault::WatchersStay));
     }
 
     /// Somebody watches.
