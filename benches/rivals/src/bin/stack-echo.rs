@@ -1,0 +1,82 @@
+//! taphouse as an echo server: `taphouse::stack` on `taphouse::link::tap`, no HTTP; `examples/echo.rs` with the
+//! choice not to sleep.
+//!
+//! `stack-echo [--tap NAME] [--spin]`; it serves port 7 of 192.0.2.2 until it is ended.
+
+use std::error::Error;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use taphouse::arp::ProbeMode;
+use taphouse::frame::Frame;
+use taphouse::limits;
+use taphouse::link::tap::Tap;
+use taphouse::link::{Link, Received, Sent};
+use taphouse::rand::Seed;
+use taphouse::shard::runner::Start;
+use taphouse::stack::{Config, ConnId, Event, ListenConfig, Stack};
+use taphouse::tcp::ReadError;
+use taphouse::wire::ethernet::Mac;
+use taphouse_rivals::options::Options;
+use taphouse_rivals::sys;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::from_env(&["spin"], &["tap"])?;
+    let mut tap = Tap::open(&options.named("tap", "tap0".to_owned())?, 1500)?;
+    let start = Start::now();
+    let config = Config {
+        link: tap.properties(),
+        mac: Mac::local(7),
+        subnet: "192.0.2.2/24".parse()?,
+        gateway: None,
+        probe: ProbeMode::Off,
+        max_connections: 65_536,
+    };
+    let mut stack = Stack::new(config, &Seed::from_os()?, start.read().mono);
+    stack.listen(7, ListenConfig::default());
+    let (mut buffer, mut frame) = (vec![0; 2048], Frame::default());
+    loop {
+        let now = start.read().mono;
+        let mut is_idle = true;
+        for _ in 0..limits::FRAMES_PER_TURN {
+            let Received::Frame(len) = tap.recv(now, &mut buffer) else { break };
+            stack.handle_frame(now, &buffer[..len]);
+            is_idle = false;
+        }
+        stack.handle_timeout(now);
+        while let Some(event) = stack.poll_event() {
+            match event {
+                Event::Readable(id) | Event::Writable(id) => echo(&mut stack, id),
+                Event::Closed(id, _) => stack.stream(id).release(),
+                _ => {}
+            }
+        }
+        while stack.poll_transmit(now, &mut frame) {
+            while let Sent::Full = send(&mut tap, &frame, &start)? {}
+        }
+        if is_idle && !options.has("spin") {
+            let limit = stack.poll_timeout().map(|at| Duration::from_nanos(at.since(now).as_nanos()));
+            sys::wait_readable(&tap.as_fd().as_raw_fd(), limit)?;
+        }
+    }
+}
+
+fn send(tap: &mut Tap, frame: &Frame, start: &Start) -> Result<Sent, std::io::Error> {
+    match tap.send(start.read().mono, frame) {
+        Sent::Gone(error) => Err(error),
+        sent => Ok(sent),
+    }
+}
+
+/// Writes back what came, as far as there is room, and closes when the peer has closed.
+fn echo(stack: &mut Stack, id: ConnId) {
+    let mut stream = stack.stream(id);
+    while stream.room() > 64 << 10 {
+        match stream.read() {
+            Ok(bytes) => drop(stream.write(bytes)),
+            Err(ReadError::Finished) => return stream.release(),
+            Err(_) => return,
+        }
+    }
+    stream.notify_below(0);
+}
