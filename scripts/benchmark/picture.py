@@ -62,7 +62,7 @@ def draw(results: Results) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
         f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="Ratios of taphouse to its rivals">',
         f"<style>{STYLE}</style>",
-        f'<rect x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1:.0f}" rx="10" fill="#ffffff" stroke="#d1d5db"/>',
+        f'<rect x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1:.0f}" rx="10" fill="#fff" stroke="#d1d5db"/>',
         *_heading(results, rivals),
         *_grid(scale, TOP, y),
         *body,
@@ -124,7 +124,9 @@ def _mark(rival: str, x: float, y: float) -> str:
 
 def _foot(results: Results, y: float) -> list[str]:
     meta = results.meta
-    lines = [f"{meta['date']} · commit {meta['commit']} · {meta['rounds']} interleaved rounds, {meta['seconds']:g} s a sample",
-             f"Linux {meta['kernel']} · {meta['cpus']} × {meta['cpu']} · smoltcp {meta['smoltcp']} · {meta['nginx']} · "
-             f"wrk {meta['wrk']}"]
-    return [f'<text class="note" x="20" y="{y + 38 + 17 * i:.0f}">{escape(line)}</text>' for i, line in enumerate(lines)]
+    how = f"{meta['rounds']} interleaved rounds, {meta['seconds']:g} s a sample"
+    what = f"smoltcp {meta['smoltcp']} · {meta['nginx']} · wrk {meta['wrk']}"
+    lines = [f"{meta['date']} · commit {meta['commit']} · {how}",
+             f"Linux {meta['kernel']} · {meta['cpus']} × {meta['cpu']} · {what}"]
+    return [f'<text class="note" x="20" y="{y + 38 + 17 * i:.0f}">{escape(line)}</text>'
+            for i, line in enumerate(lines)]

@@ -10,8 +10,8 @@
 //! load idle CONNECTIONS               opens them, asks once on each, says so, and holds them until its stdin ends
 //! ```
 //!
-//! `--to ADDRESS:PORT` and `--from ADDRESS[,ADDRESS...]` say where to and from. Every socket's congestion control is read
-//! back, and anything but cubic ends the run: rates under another would be compared with nothing.
+//! `--to ADDRESS:PORT` and `--from ADDRESS[,ADDRESS...]` say where to and from. Every socket's congestion control is
+//! read back, and anything but cubic ends the run: rates under another would be compared with nothing.
 
 mod bulk;
 mod check;

@@ -37,14 +37,19 @@ impl Target {
         }
     }
 
-    /// Waits until the contestant listens.
+    /// Waits until the contestant answers: its kernel may listen before it does.
     pub(crate) fn wait_until_ready(&mut self) -> Result<(), String> {
         let start = Instant::now();
+        let is_http = self.to.port() == 80;
         loop {
-            match self.connect(1) {
+            let answered = self.connect(1).and_then(|streams| match is_http {
+                true => ask(&streams[0], b"GET /bytes/612 HTTP/1.1\r\nHost: 192.0.2.2\r\n\r\n").map(drop),
+                false => Ok(()),
+            });
+            match answered {
                 Err(error) if start.elapsed() > PATIENCE => return Err(error),
                 Err(_) => std::thread::sleep(Duration::from_millis(5)),
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
             }
         }
     }

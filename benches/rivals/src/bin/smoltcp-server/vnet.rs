@@ -2,10 +2,10 @@
 //!
 //! What it does:
 //! * frames of up to 64 KB each way, one system call each: TCP segments that smoltcp hands over in one piece
-//!   (`segmentation-offload`, which names the size of the pieces) are cut by the kernel, if anybody needs them cut, and
-//!   the kernel's segments arrive uncut;
-//! * no TCP checksum is computed or verified by smoltcp: outgoing segments carry the sum of the pseudo header alone, and
-//!   incoming ones come from this machine's kernel, which has not computed theirs;
+//!   (`segmentation-offload`, which names the size of the pieces) are cut by the kernel, if anybody needs them cut,
+//!   and the kernel's segments arrive uncut;
+//! * no TCP checksum is computed or verified by smoltcp: outgoing segments carry the sum of the pseudo header alone,
+//!   and incoming ones come from this machine's kernel, which has not computed theirs;
 //! * one buffer each way for the device's whole life, neither allocated nor zeroed for a frame, which is what smoltcp's
 //!   own TunTapInterface does.
 //!
