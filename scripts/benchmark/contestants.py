@@ -108,7 +108,7 @@ def command(name: str, sample: Sample, programs: Programs) -> list[str]:
     size = sample.smoltcp
     return [str(rivals / "smoltcp-server"), "--tap", lab.TAP, "--device", "vnet" if name.endswith("vnet") else "tuntap",
             "--port", "7" if sample.is_echo else "80", "--sockets", str(size.sockets),
-            "--receive", str(size.receive), "--send", str(size.send), *spin]
+            "--receive", str(size.receive), "--send", str(size.send), *(["--grows"] if size.grows else []), *spin]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@
 //! * wakers tell which sockets have something to do, so that the program itself never looks at all of them;
 //! * frames are taken in batches, sockets are served after each, then everything is sent: more batches of smaller size
 //!   than `Interface::poll` makes, whose receiving never ends while a sender keeps up;
-//! * as many sockets as the row needs and no more, since smoltcp asks one after the other for each segment;
+//! * as many sockets as the row needs and no more, since smoltcp asks one after the other for each segment; where
+//!   memory is measured (`--grows`), one more for each connection that is taken, so that what none uses is not held;
 //! * sockets in TIME-WAIT serve again at once, instead of keeping their buffers for 10 s;
 //! * the sizes of the buffers are chosen by row (`scripts/bench`).
 //!
@@ -14,7 +15,7 @@
 //! listening is answered by RST. See `vnet.rs` for what it cannot do on any device.
 //!
 //! `smoltcp-server --device tuntap|vnet [--tap NAME] [--port 80|7] [--sockets N] [--receive BYTES] [--send BYTES]
-//! [--spin]`
+//! [--grows] [--spin]`
 
 mod vnet;
 
@@ -43,7 +44,7 @@ const HTTP: u16 = 80;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let names = ["device", "tap", "port", "sockets", "receive", "send"];
-    let options = Options::from_env(&["spin"], &names)?;
+    let options = Options::from_env(&["spin", "grows"], &names)?;
     let tap = options.named("tap", "tap0".to_owned())?;
     match options.named("device", "tuntap".to_owned())?.as_str() {
         "tuntap" => serve(TunTapInterface::new(&tap, Medium::Ethernet)?, &options),
@@ -114,10 +115,17 @@ struct Seat {
     waker: Waker,
     /// None where it echoes.
     session: Option<Session>,
+    /// A connection has come.
+    is_taken: bool,
 }
 
 struct House {
     port: u16,
+    /// Bytes of each socket's buffers.
+    receive: usize,
+    send: usize,
+    /// Each connection that comes makes a socket for one more.
+    grows: bool,
     sockets: SocketSet<'static>,
     seats: Vec<Seat>,
     rung: Arc<Mutex<VecDeque<usize>>>,
@@ -128,26 +136,35 @@ struct House {
 
 impl House {
     fn new(options: &Options) -> Result<Self, String> {
-        let (receive, send) = (options.named("receive", 64 << 10)?, options.named("send", 64 << 10)?);
         let mut house = Self {
             port: options.named("port", HTTP)?,
+            receive: options.named("receive", 64 << 10)?,
+            send: options.named("send", 64 << 10)?,
+            grows: options.has("grows"),
             sockets: SocketSet::new(Vec::new()),
             seats: Vec::new(),
             rung: Arc::default(),
             ended: Vec::new(),
             date: Date::default(),
         };
-        for number in 0..options.named("sockets", 16)? {
-            let mut socket =
-                Socket::new(SocketBuffer::new(vec![0; receive]), SocketBuffer::new(vec![0; send]));
-            socket.set_nagle_enabled(false);
-            socket.set_ack_delay(None);
-            let handle = house.sockets.add(socket);
-            let bell = Arc::new(Bell { number, is_rung: AtomicBool::new(false), rung: house.rung.clone() });
-            house.seats.push(Seat { handle, waker: Waker::from(bell.clone()), bell, session: None });
-            house.listen(number);
+        for _ in 0..options.named("sockets", 16)? {
+            house.grow();
         }
         Ok(house)
+    }
+
+    /// One more socket that listens.
+    fn grow(&mut self) {
+        let buffer = |len| SocketBuffer::new(vec![0; len]);
+        let mut socket = Socket::new(buffer(self.receive), buffer(self.send));
+        socket.set_nagle_enabled(false);
+        socket.set_ack_delay(None);
+        let handle = self.sockets.add(socket);
+        let number = self.seats.len();
+        let bell = Arc::new(Bell { number, is_rung: AtomicBool::new(false), rung: self.rung.clone() });
+        let waker = Waker::from(bell.clone());
+        self.seats.push(Seat { handle, bell, waker, session: None, is_taken: false });
+        self.listen(number);
     }
 
     fn listen(&mut self, number: usize) {
@@ -158,6 +175,7 @@ impl House {
         socket.set_congestion_control(CongestionControl::Cubic);
         socket.listen(self.port).expect("a closed socket can listen");
         seat.session = (self.port == HTTP).then(|| Session::new("smol-tcp"));
+        seat.is_taken = false;
         socket.register_recv_waker(&seat.waker);
     }
 
@@ -167,30 +185,41 @@ impl House {
             // The lock is not held while a socket is served: that may ring.
             let Some(number) = self.rung.lock().expect("one thread").pop_front() else { return is_busy };
             is_busy = true;
-            let seat = &mut self.seats[number];
-            seat.bell.is_rung.store(false, Ordering::Relaxed);
-            let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
-            match socket.state() {
-                State::Closed | State::TimeWait => {
-                    self.ended.push(number);
-                    continue;
-                }
-                State::Listen | State::SynSent | State::SynReceived => {}
-                _ => {
-                    let is_good = match &mut seat.session {
-                        Some(session) => http(socket, session, &self.date),
-                        None => echo(socket),
-                    };
-                    if !is_good {
-                        socket.abort();
-                    }
-                }
-            }
-            socket.register_recv_waker(&seat.waker);
-            if seat.session.as_ref().map_or(!socket.can_send(), |s| !s.output().is_empty()) {
-                socket.register_send_waker(&seat.waker);
+            let has_come = self.serve(number);
+            if has_come && self.grows {
+                self.grow();
             }
         }
+    }
+
+    /// Serves one socket; true if a connection has just come to it.
+    fn serve(&mut self, number: usize) -> bool {
+        let seat = &mut self.seats[number];
+        seat.bell.is_rung.store(false, Ordering::Relaxed);
+        let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
+        let mut has_come = false;
+        match socket.state() {
+            State::Closed | State::TimeWait => {
+                self.ended.push(number);
+                return false;
+            }
+            State::Listen | State::SynSent | State::SynReceived => {}
+            _ => {
+                has_come = !std::mem::replace(&mut seat.is_taken, true);
+                let is_good = match &mut seat.session {
+                    Some(session) => http(socket, session, &self.date),
+                    None => echo(socket),
+                };
+                if !is_good {
+                    socket.abort();
+                }
+            }
+        }
+        socket.register_recv_waker(&seat.waker);
+        if seat.session.as_ref().map_or(!socket.can_send(), |s| !s.output().is_empty()) {
+            socket.register_send_waker(&seat.waker);
+        }
+        has_come
     }
 
     fn recycle(&mut self) {
