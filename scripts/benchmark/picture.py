@@ -12,7 +12,7 @@ from .rows import Row
 COLOURS = {"kernel": "#c2410c", "smoltcp": "#1d4ed8", "smoltcp-vnet": "#0f766e"}
 SHAPES = {"kernel": "circle", "smoltcp": "square", "smoltcp-vnet": "diamond"}
 GROUPS = {"bulk": "Bulk", "HTTP": "HTTP, 612 bytes", "echo": "Echo of 64 bytes", "cost": "Cost"}
-WIDTH, LEFT, RIGHT = 960, 300, 24
+WIDTH, LEFT, RIGHT = 980, 334, 24
 LANE, GAP, HEADING, TOP, BOTTOM = 9, 9, 26, 108, 66
 TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
 STYLE = """
@@ -28,13 +28,20 @@ text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-se
 class Scale:
     """Ratios to places, by their logarithm."""
 
-    def __init__(self, least: float, most: float) -> None:
-        # A little air beyond the outermost, and 1 always in sight.
-        self.low, self.high = math.log(min(least, 0.5) / 1.15), math.log(max(most, 2) * 1.15)
+    def __init__(self, spreads: list[Spread]) -> None:
+        # The quartiles with air around them, and 1 always in sight. One outlier in one round shall not press
+        # everything else together: a whisker that goes further ends in an arrow.
+        low = min(min(s.low for s in spreads), 0.5)
+        high = max(max(s.high for s in spreads), 2)
+        self.low, self.high = math.log(low / 1.5), math.log(high * 1.5)
 
     def x(self, value: float) -> float:
         share = (math.log(value) - self.low) / (self.high - self.low)
         return LEFT + min(max(share, 0), 1) * (WIDTH - LEFT - RIGHT)
+
+    def leaves(self, value: float) -> int:
+        """-1 or 1 if a ratio lies beyond the left or the right edge, else 0."""
+        return (math.log(value) > self.high) - (math.log(value) < self.low)
 
     def ticks(self) -> list[float]:
         return [t for t in TICKS if self.low <= math.log(t) <= self.high]
@@ -47,7 +54,7 @@ def draw(results: Results) -> str:
                if (spread := results.spread(rival, row)) is not None}
     if not spreads:
         return ""
-    scale = Scale(min(s.least for s in spreads.values()), max(s.most for s in spreads.values()))
+    scale = Scale(list(spreads.values()))
     body, y, group = [], float(TOP), None
     height_of_row = len(rivals) * LANE + GAP
     for row in results.rows():
@@ -107,6 +114,10 @@ def _row(row: Row, y: float, height: float, rivals: list[str], spreads: dict[tup
         for low, high, width in ((spread.least, spread.most, 1.2), (spread.low, spread.high, 3.6)):
             parts.append(f'<line x1="{scale.x(low):.1f}" x2="{scale.x(high):.1f}" y1="{at:.1f}" y2="{at:.1f}" '
                          f'stroke="{colour}" stroke-width="{width}" stroke-opacity="0.7"/>')
+        for value in (spread.least, spread.most):
+            if way := scale.leaves(value):
+                x = scale.x(value)
+                parts.append(f'<path d="M{x + 5 * way:.1f} {at:.1f}l{-6 * way} -3.5v7Z" fill="{colour}"/>')
         said = f"{row.title}, against {NAMES[rival]}: {ratio(spread.median)}"
         parts.append(f"<g><title>{escape(said)}</title>{_mark(rival, scale.x(spread.median), at)}</g>")
     return "\n".join(parts)
