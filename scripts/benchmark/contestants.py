@@ -20,6 +20,9 @@ NAMES = {
     "smoltcp-vnet": "smoltcp, vnet_hdr device",
 }
 
+# What the stacks of their own do; the kernel's is read back. To be changed with taphouse.
+CONGESTION = "cubic, read back, on the kernel's sides, CUBIC in smoltcp, NewReno in taphouse"
+
 NGINX = """
 # One worker, sendfile where it is faster, files kept open, no log, heads as short as its directives allow.
 daemon off;

@@ -13,7 +13,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from .contestants import NAMES
+from .contestants import CONGESTION, NAMES
 from .lab import Failure
 from .rows import ROWS, Row
 
@@ -138,7 +138,7 @@ def summary(results: Results) -> str:
     meta = results.meta
     return (f"{meta['rounds']} rounds of {meta['seconds']:g} s a sample on {meta['date']}, commit {meta['commit']}, "
             f"Linux {meta['kernel']}, {meta['cpus']} x {meta['cpu']}; {meta['nginx']}, wrk {meta['wrk']}, "
-            f"smoltcp {meta['smoltcp']}; cubic read back on the kernel's sides.")
+            f"smoltcp {meta['smoltcp']}; {CONGESTION}.")
 
 
 def markdown(results: Results) -> str:
