@@ -48,6 +48,7 @@ pub enum Fault {
     BodyReadAsRequest,
     BusyLoop,
     HandlerPanics,
+    DuplicateAcksJoined,
     CaptureKeepsBodies,
     DamagedLengthsBelieved,
     WatchersStay,

@@ -51,8 +51,8 @@ pub const OUT_OF_ORDER_PIECES: usize = 1024;
 
 // --- the loop ------------------------------------------------------------------------------------------
 
-/// Frames that one turn takes from its link before it looks at timers again.
-pub const FRAMES_PER_TURN: usize = 256;
+/// Frames that one turn takes from its link before it sends, and looks at timers.
+pub const FRAMES_PER_TURN: usize = 64;
 
 // --- HTTP ----------------------------------------------------------------------------------------------
 

@@ -370,11 +370,43 @@ fn an_address_that_is_taken_ends_the_shard() {
     assert!(matches!(house.ended, Some(End::AddressTaken(mac)) if mac == Mac([2, 0, 0, 0, 0, 1])));
 }
 
+/// How many frames answer a flight of an upload that arrives all at once, without its first `lost` segments; and how
+/// many segments arrived.
+fn answers_to_a_flight(lost: usize) -> (usize, usize) {
+    let mut house = House::new("", 7);
+    house.pass(SECONDS(1));
+    let id = house.connect();
+    house.pass(SECONDS(1));
+    let head = b"PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    house.client.stream(id).write(Bytes::from_static(head)).unwrap();
+    house.pass(SECONDS(1));
+    house.client.stream(id).write(Bytes::from(vec![7; 100_000])).unwrap();
+    let (mut frame, mut flight) = (Frame::default(), 0);
+    while house.client.poll_transmit(house.now, &mut frame) {
+        flight += 1;
+        if flight > lost {
+            assert!(matches!(house.wire.send(house.now, &frame), Sent::Done));
+        }
+    }
+    house.shard.turn(Now { mono: house.now, wall: 0 });
+    let answers = std::iter::from_fn(|| house.wire.take()).count();
+    (answers, flight - lost)
+}
+
+#[test]
+fn one_ack_covers_what_has_arrived_and_duplicates_are_sent_one_by_one() {
+    let (answers, arrived) = answers_to_a_flight(0);
+    assert!(arrived >= 8 && answers <= 2, "{answers} to {arrived}");
+    let (answers, arrived) = answers_to_a_flight(1);
+    assert_eq!(answers, arrived, "a duplicate ACK for each");
+}
+
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 2] = [
+    let noticed: [(Fault, fn()); 3] = [
         (Fault::NoLinger, an_answer_survives_a_client_that_keeps_sending),
         (Fault::BusyLoop, an_idle_house_sleeps),
+        (Fault::DuplicateAcksJoined, one_ack_covers_what_has_arrived_and_duplicates_are_sent_one_by_one),
     ];
     for (fault, scenario) in noticed {
         fault::set(Some(fault));

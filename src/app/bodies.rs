@@ -39,7 +39,7 @@ impl BodySink for Echo {
 
     fn finish(mut self: Box<Self>) -> Response {
         self.pieces.push(std::mem::take(&mut self.gathered).into());
-        Response::new(200, &self.content_type, Body::Pieces(self.pieces))
+        Response::new(200, self.content_type, Body::Pieces(self.pieces))
     }
 }
 

@@ -64,24 +64,25 @@ fn get(request: &Request<'_>, respond: impl FnOnce() -> Response) -> Outcome {
     }
 }
 
-fn only(request: &Request<'_>, method: Method, allow: &str, then: impl FnOnce() -> Outcome) -> Outcome {
+fn only(
+    request: &Request<'_>,
+    method: Method,
+    allow: &'static str,
+    then: impl FnOnce() -> Outcome,
+) -> Outcome {
     if request.method == method { then() } else { Outcome::Respond(not_this_method(request.method, allow)) }
 }
 
 /// RFC 9110 9.3.7 and 15.5.6.
-fn not_this_method(method: Method, allow: &str) -> Response {
+fn not_this_method(method: Method, allow: &'static str) -> Response {
     if method == Method::Options {
         return no_content(allow);
     }
     Response::problem(405, "this path has no such method").with("Allow", allow)
 }
 
-fn no_content(allow: &str) -> Response {
-    Response {
-        status: crate::http::Status(204),
-        fields: vec![("Allow", allow.to_owned())],
-        body: Body::Empty,
-    }
+fn no_content(allow: &'static str) -> Response {
+    Response { status: crate::http::Status(204), fields: vec![("Allow", allow.into())], body: Body::Empty }
 }
 
 fn metrics(vitals: &dyn Vitals) -> Response {

@@ -267,18 +267,31 @@ impl Connection {
         let before = self.head.len();
         let room = limits::HEAD_BYTES + 1 - before;
         let taken = self.pending.len().min(room);
-        self.head.extend_from_slice(&self.pending[..taken]);
-        match self.scanner.scan(&self.head) {
+        // Most heads arrive whole, and are read where they are.
+        let bytes = if before == 0 {
+            &self.pending[..taken]
+        } else {
+            self.head.extend_from_slice(&self.pending[..taken]);
+            &self.head
+        };
+        match self.scanner.scan(bytes) {
             Ok(None) => {
-                let _ = self.pending.split_to(taken);
+                let part = self.pending.split_to(taken);
+                if before == 0 {
+                    self.head.extend_from_slice(&part);
+                }
                 !self.pending.is_empty()
             }
             Ok(Some(len)) => {
-                let _ = self.pending.split_to(len - before);
-                self.head.truncate(len);
-                let head = std::mem::take(&mut self.head);
+                let rest = self.pending.split_to(len - before);
                 self.scanner = Scanner::default();
-                self.handle_head(scope, &head);
+                if before == 0 {
+                    self.handle_head(scope, &rest);
+                } else {
+                    let mut head = std::mem::take(&mut self.head);
+                    head.truncate(len);
+                    self.handle_head(scope, &head);
+                }
                 true
             }
             Err(refusal) => {

@@ -1,5 +1,6 @@
 //! Responses, and their heads on the wire: RFC 9112 4 and 6.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
@@ -106,15 +107,15 @@ pub struct Response {
     /// The status.
     pub status: Status,
     /// Further fields.
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: Body,
 }
 
 impl Response {
     /// An answer with a body of a media type.
-    pub fn new(status: u16, content_type: &str, body: Body) -> Self {
-        Self { status: Status(status), fields: vec![("Content-Type", content_type.to_owned())], body }
+    pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: Body) -> Self {
+        Self { status: Status(status), fields: vec![("Content-Type", content_type.into())], body }
     }
 
     /// An answer in plain text.
@@ -136,7 +137,7 @@ impl Response {
 
     /// With one more field.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.fields.push((name, value.into()));
         self
     }

@@ -4,8 +4,9 @@
 //! Link::recv -> Stack::handle_frame -> Session::advance -> Stack::poll_transmit -> Link::send
 //! ```
 //!
-//! A frame goes all this way before the next one is taken, so the answer to it, and the ACK on the answer, leave in
-//! the same turn.
+//! A turn takes the frames that have arrived, up to a bound, gives what each brought to the sessions, and then sends:
+//! ACKs ride on answers, and one covers many segments. Only a duplicate ACK goes before the next frame is taken, since
+//! the peer counts them.
 
 mod desk;
 pub mod runner;
@@ -131,7 +132,10 @@ impl<L: Link> Shard<L> {
                 }
                 Received::Gone(error) => return Turn::Ended(End::LinkGone(error)),
             }
-            self.serve_and_send(now);
+            self.serve(now);
+            if self.stack.is_urgent() {
+                self.send(now);
+            }
         }
         self.stack.handle_timeout(now.mono);
         self.serve_and_send(now);
@@ -185,14 +189,17 @@ impl<L: Link> Shard<L> {
     }
 
     fn serve_and_send(&mut self, now: Now) {
-        loop {
-            while let Some(event) = self.stack.poll_event() {
-                self.handle_event(now, event);
-            }
-            // Sending can make room, which is an event again.
-            if !self.send(now) {
-                break;
-            }
+        self.serve(now);
+        // Sending can make room, which is an event again.
+        while self.send(now) {
+            self.serve(now);
+        }
+    }
+
+    /// Tells the sessions what happened.
+    fn serve(&mut self, now: Now) {
+        while let Some(event) = self.stack.poll_event() {
+            self.handle_event(now, event);
         }
     }
 

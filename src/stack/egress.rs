@@ -64,6 +64,8 @@ impl Stack {
             || (self.is_ready() && (self.poll_reply(frame) || self.poll_connection(frame)));
         if found {
             self.complete(frame);
+        } else {
+            self.is_urgent = false;
         }
         found
     }

@@ -165,6 +165,8 @@ pub struct Stack {
     wheel: Wheel<TimerKey>,
     /// Connections that may have something to send, each once.
     dirty: VecDeque<u32>,
+    /// Something must leave before the next frame is handed in.
+    is_urgent: bool,
     events: VecDeque<Event>,
     replies: VecDeque<Reply>,
     /// Frames whose neighbour has become known.
@@ -200,6 +202,7 @@ impl Stack {
             listeners: HashMap::new(),
             wheel: Wheel::default(),
             dirty: VecDeque::new(),
+            is_urgent: false,
             events: VecDeque::new(),
             replies: VecDeque::new(),
             ready: VecDeque::new(),
@@ -283,6 +286,12 @@ impl Stack {
     /// There is something to tell.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
+    }
+
+    /// Something must leave before the next frame is handed in: a duplicate ACK, which the peer counts. All else may
+    /// wait until the frames that have arrived are handed in, and one ACK then covers many.
+    pub fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.

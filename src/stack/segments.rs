@@ -36,6 +36,7 @@ impl Stack {
         let connection = self.connections.at(index);
         let flow = connection.flow();
         let outcome = connection.handle_segment(now, segment, payload);
+        self.is_urgent |= connection.owes_duplicate_ack() && !fault::is(Fault::DuplicateAcksJoined);
         let result = match outcome {
             Outcome::Taken => Ok(()),
             Outcome::Dropped(drop) => Err(drop),

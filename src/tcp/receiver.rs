@@ -42,8 +42,8 @@ pub struct Receiver {
     full: usize,
 }
 
-/// Whether an ACK is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether an ACK is owed; what is more urgent is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Acknowledge {
     /// No.
     No,
@@ -51,6 +51,8 @@ pub enum Acknowledge {
     Delayed,
     /// With the next frame that leaves.
     Now,
+    /// Like that, and before another segment is taken: the peer counts these (RFC 5681 3.2).
+    Duplicate,
 }
 
 /// What came of a payload.
@@ -125,7 +127,7 @@ impl Receiver {
         let (seq, payload) = self.trim(seq, payload);
         self.full = self.full.max(payload.len());
         if payload.is_empty() {
-            self.acknowledge = Acknowledge::Now;
+            self.owe(Acknowledge::Now);
             return Received::NoRoom;
         }
         if seq != self.nxt && fault::is(Fault::NoReassembly) {
@@ -133,7 +135,7 @@ impl Receiver {
         }
         if seq != self.nxt {
             // RFC 5681 4.2: an immediate duplicate ACK.
-            self.acknowledge = Acknowledge::Now;
+            self.owe(Acknowledge::Duplicate);
             let position = self.received + u64::from(seq - self.nxt);
             return match self.assembler.insert(position, payload) {
                 Ok(()) => Received::OutOfOrder,
@@ -152,16 +154,16 @@ impl Receiver {
         let full_segments = if fault::is(Fault::AckEveryThird) { 3 } else { 2 };
         let is_second_full = self.unacked >= full_segments * self.full;
         if had_gap || is_second_full {
-            self.acknowledge = Acknowledge::Now;
-        } else if self.acknowledge == Acknowledge::No {
-            self.acknowledge = Acknowledge::Delayed;
+            self.owe(Acknowledge::Now);
+        } else {
+            self.owe(Acknowledge::Delayed);
         }
         Received::InOrder
     }
 
     /// Notes a FIN that stands at `seq`. True when everything before it is here, which happens once.
     pub fn handle_fin(&mut self, seq: SeqNum) -> bool {
-        self.acknowledge = Acknowledge::Now;
+        self.owe(Acknowledge::Now);
         self.fin = Some(seq);
         self.take_fin()
     }
@@ -176,7 +178,7 @@ impl Receiver {
         self.is_finished = true;
         self.nxt += 1;
         self.right_edge = self.right_edge.max(self.nxt);
-        self.acknowledge = Acknowledge::Now;
+        self.owe(Acknowledge::Now);
         true
     }
 
@@ -199,7 +201,7 @@ impl Receiver {
     pub fn read(&mut self) -> Option<bytes::Bytes> {
         let chunk = self.buffer.pop()?;
         if self.wants_window_update() {
-            self.acknowledge = Acknowledge::Now;
+            self.owe(Acknowledge::Now);
         }
         Some(chunk)
     }
@@ -219,9 +221,13 @@ impl Receiver {
         self.acknowledge
     }
 
+    fn owe(&mut self, ack: Acknowledge) {
+        self.acknowledge = self.acknowledge.max(ack);
+    }
+
     /// Owes an ACK with the next frame.
     pub fn acknowledge_now(&mut self) {
-        self.acknowledge = Acknowledge::Now;
+        self.owe(Acknowledge::Now);
     }
 
     /// An ACK leaves: gives its window field, and owes none any more. `may_open` lets the right edge move.
@@ -334,9 +340,10 @@ mod tests {
     fn gaps_are_reported_at_once_and_filled_in_order() {
         let mut r = receiver(60_000);
         assert_eq!(r.handle_payload(SeqNum(105), b"world"), Received::OutOfOrder);
-        assert_eq!((r.acknowledge(), r.nxt), (Acknowledge::Now, SeqNum(100)));
-        r.handle_ack_sent(true);
+        assert_eq!((r.acknowledge(), r.nxt), (Acknowledge::Duplicate, SeqNum(100)));
         assert!(!r.handle_fin(SeqNum(110)));
+        assert_eq!(r.acknowledge(), Acknowledge::Duplicate);
+        r.handle_ack_sent(true);
         assert_eq!(r.handle_payload(SeqNum(100), b"hello"), Received::InOrder);
         assert_eq!(r.acknowledge(), Acknowledge::Now);
         assert!(r.take_fin() && !r.take_fin());

@@ -139,6 +139,11 @@ impl Connection {
         Some((header, Options::default()))
     }
 
+    /// A duplicate ACK is owed, which no later one stands for.
+    pub fn owes_duplicate_ack(&self) -> bool {
+        self.rcv.acknowledge() == Acknowledge::Duplicate
+    }
+
     fn poll_ack(&mut self, now: Instant) -> Option<(Header, Options)> {
         match self.rcv.acknowledge() {
             Acknowledge::No => None,
@@ -146,8 +151,8 @@ impl Connection {
                 self.timers.set_if_idle(Timer::DelayedAck, now + self.config.ack_delay);
                 None
             }
-            Acknowledge::Now if self.state == State::SynSent => None,
-            Acknowledge::Now | Acknowledge::Delayed => {
+            Acknowledge::Now | Acknowledge::Duplicate if self.state == State::SynSent => None,
+            Acknowledge::Now | Acknowledge::Duplicate | Acknowledge::Delayed => {
                 let mut header = self.header(self.snd.nxt, Flags::ACK);
                 self.stamp(&mut header);
                 Some((header, Options::default()))
