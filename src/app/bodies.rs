@@ -90,6 +90,16 @@ impl Default for Pattern {
     }
 }
 
+impl Pattern {
+    /// `n` bytes: whole where they fit one piece, or made as they are taken.
+    pub(super) fn body(&self, n: u64) -> Body {
+        match usize::try_from(n) {
+            Ok(n) if n <= limits::BODY_PIECE => Body::Whole(self.0.slice(..n)),
+            _ => Body::Source(Box::new(Generated::new(self, n))),
+        }
+    }
+}
+
 /// `GET /bytes/{n}`.
 pub(super) struct Generated {
     pattern: Bytes,

@@ -7,7 +7,7 @@ use crate::fault::{self, Fault};
 use crate::http::{Body, Handler, Method, Outcome, Request, Response};
 use crate::limits;
 use crate::time::Now;
-use bodies::{Echo, Generated, Sink};
+use bodies::{Echo, Sink};
 
 /// What the house tells of itself at `/metrics`, in the text format of Prometheus.
 pub trait Vitals {
@@ -48,10 +48,7 @@ impl App {
     fn bytes(&self, n: &str) -> Response {
         let number = Some(n).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         match number.and_then(|n| n.parse().ok()).filter(|&n: &u64| n <= limits::GENERATED_BYTES) {
-            Some(n) => {
-                let source = Box::new(Generated::new(&self.generated, n));
-                Response::new(200, "application/octet-stream", Body::Source(source))
-            }
+            Some(n) => Response::new(200, "application/octet-stream", self.generated.body(n)),
             None => Response::problem(422, "the length is a whole number from 0 to 68719476736"),
         }
     }
@@ -82,7 +79,12 @@ fn not_this_method(method: Method, allow: &'static str) -> Response {
 }
 
 fn no_content(allow: &'static str) -> Response {
-    Response { status: crate::http::Status(204), fields: vec![("Allow", allow.into())], body: Body::Empty }
+    Response {
+        status: crate::http::Status(204),
+        content_type: None,
+        fields: vec![("Allow", allow.into())],
+        body: Body::Empty,
+    }
 }
 
 fn metrics(vitals: &dyn Vitals) -> Response {
@@ -121,9 +123,14 @@ mod tests {
 
     #[test]
     fn generated_bytes_are_their_position_modulo_251() {
-        for (n, room) in [(0, 10), (1, 1), (1000, 7), (200_000, 65_536), (131_072, 1000)] {
-            let mut source = Generated::new(&bodies::Pattern::default(), n);
-            let all = read_all(&mut source, room);
+        let sizes =
+            [(0, 10), (1, 1), (1000, 7), (65_536, 1), (65_537, 1000), (200_000, 65_536), (131_072, 1000)];
+        for (n, room) in sizes {
+            let all = match bodies::Pattern::default().body(n) {
+                Body::Whole(bytes) => bytes.to_vec(),
+                Body::Source(mut source) => read_all(&mut *source, room),
+                _ => panic!("no body of another kind"),
+            };
             assert_eq!(all.len() as u64, n);
             assert!(all.iter().enumerate().all(|(i, &b)| usize::from(b) == i % 251));
         }

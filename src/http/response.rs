@@ -106,6 +106,8 @@ pub enum Piece {
 pub struct Response {
     /// The status.
     pub status: Status,
+    /// The media type of the body, if there is one.
+    pub content_type: Option<Cow<'static, str>>,
     /// Further fields.
     pub fields: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
@@ -115,7 +117,7 @@ pub struct Response {
 impl Response {
     /// An answer with a body of a media type.
     pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: Body) -> Self {
-        Self { status: Status(status), fields: vec![("Content-Type", content_type.into())], body }
+        Self { status: Status(status), content_type: Some(content_type.into()), fields: Vec::new(), body }
     }
 
     /// An answer in plain text.
@@ -170,6 +172,9 @@ pub(super) fn head(
     let mut digits = [0; 20];
     put(&["HTTP/1.1 ", decimal(status.0.into(), &mut digits), " ", status.reason(), "\r\nDate: ", date]);
     put(&["\r\nServer: taphouse\r\n"]);
+    if let Some(content_type) = &response.content_type {
+        put(&["Content-Type: ", content_type, "\r\n"]);
+    }
     response.fields.iter().for_each(|(name, value)| put(&[name, ": ", value, "\r\n"]));
     match framing {
         Framing::Length(_) if status.0 == 204 => {}

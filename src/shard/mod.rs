@@ -8,6 +8,7 @@
 //! ACKs ride on answers, and one covers many segments. Only a duplicate ACK goes before the next frame is taken, since
 //! the peer counts them.
 
+pub mod alarm;
 mod desk;
 pub mod runner;
 pub mod scribe;

@@ -6,18 +6,18 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
+use super::alarm::Alarm;
 use super::desk::{CALLERS, Desk};
 use super::scribe::Scribe;
 use super::{End, Shard, Turn};
 use crate::limits;
 use crate::link::watch::WatchId;
 use crate::link::{Instrumented, Link};
-use crate::time::{Duration, Instant, Now};
+use crate::time::{Instant, Now};
 
 /// Bytes of a capture that are worth a call to its thread while there is other work.
 const CAPTURE_PIECE: usize = 32 << 10;
@@ -67,6 +67,7 @@ pub struct Runner<D> {
     device: OwnedFd,
     start: Start,
     signals: UnixStream,
+    alarm: Alarm,
     desk: Option<Desk>,
     capture: Option<(WatchId, Scribe)>,
     stop_at: Option<Instant>,
@@ -83,14 +84,15 @@ impl<D: Link> Runner<D> {
     /// A runner that has not run. `device` is the descriptor of the shard's link.
     ///
     /// # Errors
-    /// The operating system takes no signal handlers.
+    /// The operating system takes no signal handlers, or has no timer.
     pub fn new(shard: Shard<Instrumented<D>>, device: OwnedFd, start: Start) -> io::Result<Self> {
         let (signals, handler) = UnixStream::pair()?;
         signals.set_nonblocking(true)?;
         for signal in [SIGTERM, SIGINT] {
             pipe::register(signal, handler.try_clone()?)?;
         }
-        Ok(Self { shard, device, start, signals, desk: None, capture: None, stop_at: None })
+        let alarm = Alarm::new()?;
+        Ok(Self { shard, device, start, signals, alarm, desk: None, capture: None, stop_at: None })
     }
 
     /// Answers those who call at this socket.
@@ -177,24 +179,27 @@ impl<D: Link> Runner<D> {
 
     /// Sleeps until there is a frame, room for one, a signal, a caller, or something due; not at all if there is
     /// more to do.
-    fn wait(&self, now: Instant, is_idle: bool) -> io::Result<Woken> {
+    fn wait(&mut self, now: Instant, is_idle: bool) -> io::Result<Woken> {
+        let due = [self.shard.poll_timeout(), self.stop_at].into_iter().flatten().min();
+        let sleeps = is_idle && due.is_none_or(|at| at > now);
+        if let Some(at) = due.filter(|_| sleeps) {
+            self.alarm.set(now, at)?;
+        }
         let mut interest = PollFlags::POLLIN;
         if self.shard.is_stalled() {
             interest |= PollFlags::POLLOUT;
         }
         let nobody = || PollFd::new(self.device.as_fd(), PollFlags::empty());
-        let mut fds: [PollFd<'_>; 3 + CALLERS] = std::array::from_fn(|_| nobody());
+        let mut fds: [PollFd<'_>; 4 + CALLERS] = std::array::from_fn(|_| nobody());
         fds[0] = PollFd::new(self.device.as_fd(), interest);
         fds[1] = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
-        let mut used = 2;
+        fds[2] = PollFd::new(self.alarm.as_fd(), PollFlags::POLLIN);
+        let mut used = 3;
         for interest in self.desk.iter().flat_map(Desk::interests) {
             fds[used] = interest;
             used += 1;
         }
-        let due = [self.shard.poll_timeout(), self.stop_at].into_iter().flatten().min();
-        let pause = if is_idle { due.map(|at| at.since(now)) } else { Some(Duration::ZERO) };
-        let timeout = pause.map(|pause| TimeSpec::from_duration(std_duration(pause)));
-        match ppoll(&mut fds[..used], timeout, None) {
+        match poll(&mut fds[..used], if sleeps { PollTimeout::NONE } else { PollTimeout::ZERO }) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Woken { by_signal: true, by_caller: false }),
             Err(errno) => return Err(errno.into()),
@@ -205,7 +210,11 @@ impl<D: Link> Runner<D> {
             // It stays so until the device is up again or gone; without this the loop would spin.
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        Ok(Woken { by_signal: is_ready(&fds[1]), by_caller: fds[2..used].iter().any(is_ready) })
+        let woken = Woken { by_signal: is_ready(&fds[1]), by_caller: fds[3..used].iter().any(is_ready) };
+        if is_ready(&fds[2]) {
+            self.alarm.handle_fired();
+        }
+        Ok(woken)
     }
 
     fn has_signal(&self) -> bool {
@@ -225,8 +234,4 @@ impl<D: Link> Runner<D> {
         self.stop_at = Some(now.mono + limits::SHUTDOWN);
         false
     }
-}
-
-fn std_duration(d: Duration) -> std::time::Duration {
-    std::time::Duration::from_nanos(d.as_nanos())
 }

@@ -4,21 +4,21 @@
 //! `stack-echo [--tap NAME] [--spin]`; it serves port 7 of 192.0.2.2 until it is ended.
 
 use std::error::Error;
-use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::os::fd::AsFd;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use taphouse::arp::ProbeMode;
 use taphouse::frame::Frame;
 use taphouse::limits;
 use taphouse::link::tap::Tap;
 use taphouse::link::{Link, Received, Sent};
 use taphouse::rand::Seed;
+use taphouse::shard::alarm::Alarm;
 use taphouse::shard::runner::Start;
 use taphouse::stack::{Config, ConnId, Event, ListenConfig, Stack};
 use taphouse::tcp::ReadError;
 use taphouse::wire::ethernet::Mac;
 use taphouse_rivals::options::Options;
-use taphouse_rivals::sys;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_env(&["spin"], &["tap"])?;
@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_connections: 65_536,
     };
     let mut stack = Stack::new(config, &Seed::from_os()?, start.read().mono);
+    let mut alarm = Alarm::new()?;
     stack.listen(7, ListenConfig::default());
     let (mut buffer, mut frame) = (vec![0; 2048], Frame::default());
     loop {
@@ -55,8 +56,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             while let Sent::Full = send(&mut tap, &frame, &start)? {}
         }
         if is_idle && !options.has("spin") {
-            let limit = stack.poll_timeout().map(|at| Duration::from_nanos(at.since(now).as_nanos()));
-            sys::wait_readable(&tap.as_fd().as_raw_fd(), limit)?;
+            if let Some(at) = stack.poll_timeout() {
+                alarm.set(now, at)?;
+            }
+            let mut fds =
+                [PollFd::new(tap.as_fd(), PollFlags::POLLIN), PollFd::new(alarm.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::NONE)?;
+            if fds[1].any() == Some(true) {
+                alarm.handle_fired();
+            }
         }
     }
 }
