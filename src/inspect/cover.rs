@@ -40,6 +40,12 @@ pub(super) fn is_secret_field(name: &str) -> bool {
     !is_shown && (name == "sec-websocket-protocol" || SOUNDS.iter().any(|sound| name.contains(sound)))
 }
 
+/// The value of this header field is a URI, which may hold a credential.
+pub(super) fn is_uri_field(name: &str) -> bool {
+    ["referer", "location", "content-location", "destination", "refresh", "link"]
+        .contains(&&*name.to_ascii_lowercase())
+}
+
 /// A request target without user information, and without the values of parameters that are secrets.
 pub(super) fn cover_target(target: &str) -> String {
     const COVER: &str = "***";

@@ -1,6 +1,6 @@
 //! What TCP carries: the heads of HTTP/1.1 messages (RFC 9112), TLS records (RFC 8446 5.1), or just data.
 
-use super::cover::{cover_target, is_secret_field};
+use super::cover::{cover_target, is_secret_field, is_uri_field};
 use super::{Context, Key, Layer, Part, Protocol, Remark, Secrecy, Value};
 
 /// The payload of a segment.
@@ -99,6 +99,7 @@ fn line(context: &Context<'_>, layer: &mut Layer, line: &[u8], is_first: bool, l
         let is_secret = name.is_empty() || is_secret_field(name);
         let shown = match context.secrecy {
             Secrecy::Hidden if is_secret => Value::Hidden(value.len()),
+            Secrecy::Hidden if is_uri_field(name) => Value::Text(cover_target(value)),
             _ => text(value),
         };
         layer.add(Key::HttpField, Value::Pair(name.to_owned(), Box::new(shown)));

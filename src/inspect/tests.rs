@@ -235,6 +235,8 @@ fn bodies_and_credentials_are_shown_on_request_alone() {
         format!("GET / HTTP/1.1\r\nAuthorization: Bearer {secret}"),
         format!("GET / HTTP/1.1\r\nAuthorization: Bearer\r\n {secret}\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nCookie: a={secret}; b=2\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nReferer: http://x/?a=b&token={secret}\r\n\r\n"),
+        format!("HTTP/1.1 302 Found\r\nLocation: /next?code={secret}\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\nSet-Cookie: id={secret}\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc{secret}"),
         format!("{secret} in the middle of a stream"),

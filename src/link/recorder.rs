@@ -63,7 +63,7 @@ impl Recorder {
             Keep::Headers => headers::len(self.medium, frame, false),
             Keep::All => frame.len(),
         };
-        self.packet(wall, Direction::In, &[&frame[..kept]], kept, frame.len());
+        self.packet(wall, Direction::In, std::iter::once(&frame[..kept]), kept, frame.len());
     }
 
     /// Records a frame that left.
@@ -72,8 +72,7 @@ impl Recorder {
         let mut first = [0; headers::MOST];
         let parts = std::iter::once(frame.head()).chain(frame.payload().iter().map(|slice| &slice[..]));
         if self.keep == Keep::All {
-            let parts: Vec<&[u8]> = parts.collect();
-            return self.packet(wall, Direction::Out, &parts, frame.len(), frame.len());
+            return self.packet(wall, Direction::Out, parts, frame.len(), frame.len());
         }
         let mut filled = 0;
         for part in parts {
@@ -82,7 +81,7 @@ impl Recorder {
             filled += len;
         }
         let kept = headers::len(self.medium, &first[..filled], true);
-        self.packet(wall, Direction::Out, &[&first[..kept]], kept, frame.len());
+        self.packet(wall, Direction::Out, std::iter::once(&first[..kept]), kept, frame.len());
     }
 
     /// Takes what was written. A capture that ends here is a whole file.
@@ -101,7 +100,14 @@ impl Recorder {
         self.out.len()
     }
 
-    fn packet(&mut self, wall: u64, direction: Direction, parts: &[&[u8]], kept: usize, original: usize) {
+    fn packet<'a>(
+        &mut self,
+        wall: u64,
+        direction: Direction,
+        parts: impl Iterator<Item = &'a [u8]>,
+        kept: usize,
+        original: usize,
+    ) {
         self.frames += 1;
         if self.out.len() + kept > WAITING {
             self.lost += 1;
@@ -116,7 +122,7 @@ impl Recorder {
         out.extend(6u32.to_le_bytes());
         out.extend((total as u32).to_le_bytes());
         out.extend(head);
-        parts.iter().for_each(|part| out.extend_from_slice(part));
+        parts.for_each(|part| out.extend_from_slice(part));
         out.resize(out.len() + kept.next_multiple_of(4) - kept, 0);
         // epb_flags, and the end of the options.
         out.extend([2, 0, 4, 0, direction as u8, 0, 0, 0, 0, 0, 0, 0]);
