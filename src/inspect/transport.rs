@@ -146,10 +146,15 @@ fn options(layer: &mut Layer, mut area: Part<'_>, is_syn: bool) {
             }
             _ => area.u8(1).map(usize::from),
         };
-        let Some(len) = len.filter(|len| (2..=area.full_len()).contains(len)) else {
+        let Some(len) = len.filter(|len| *len >= 2) else {
             layer.add_with(Key::TcpOption, number(kind.into()), Some(Remark::BadOption));
             return;
         };
+        let overruns = len > area.full_len();
+        if overruns {
+            // What there is of it is shown all the same.
+            layer.add_with(Key::TcpOption, number(kind.into()), Some(Remark::BadOption));
+        }
         let body = area.first(len).after(2);
         area = area.after(len);
         match (kind, len) {
@@ -172,6 +177,7 @@ fn options(layer: &mut Layer, mut area: Part<'_>, is_syn: bool) {
                 layer.fields.extend(body.u32(0).map(|n| field(Key::TcpTsVal, n, "")));
                 layer.fields.extend(body.u32(4).map(|n| field(Key::TcpTsEcr, n, "")));
             }
+            _ if overruns => {}
             (2 | 3 | 4 | 5 | 8, _) => {
                 layer.add_with(Key::TcpOption, number(kind.into()), Some(Remark::BadOption));
             }
