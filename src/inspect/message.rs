@@ -56,6 +56,7 @@ fn http(context: &mut Context<'_>, part: Part<'_>) {
         let Some(end) = rest.iter().position(|&b| b == b'\n') else {
             // A line that goes on in the next segment. What begins as a credential is one.
             if !rest.is_empty() {
+                let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
                 line(context, &mut layer, rest, is_first, &mut length);
             }
             at = part.bytes.len();
