@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
+use taphouse::inspect::boxes::escape;
+use taphouse::inspect::json::line as json_line;
 
 use super::explain::{self, Show};
 use super::socket;
@@ -135,7 +137,7 @@ fn gone(error: io::Error) -> String {
 fn check(line: &str) -> Result<Json, String> {
     let first: Json = serde_json::from_str(line).map_err(|_| "the house did not answer".to_owned())?;
     match first.get("error").and_then(Json::as_str) {
-        Some(error) => Err(error.to_owned()),
+        Some(error) => Err(escape(error)),
         None => Ok(first),
     }
 }
@@ -150,14 +152,19 @@ fn print(
     let answer = ask(stream, request)?;
     let mut lines = Vec::new();
     let mut raw = String::new();
+    let mut is_whole = false;
     for line in answer.lines() {
         let line = line.map_err(gone)?;
-        lines.push(if lines.is_empty() { check(&line)? } else { parse(&line)? });
-        raw.push_str(&line);
-        raw.push('\n');
+        let json = if lines.is_empty() { check(&line)? } else { parse(&line)? };
+        is_whole = json == json!({ "end": true });
+        if !is_whole {
+            raw.push_str(&json_line(&json));
+            raw.push('\n');
+            lines.push(json);
+        }
     }
-    if lines.is_empty() {
-        return Err("the house did not answer".to_owned());
+    if !is_whole || lines.is_empty() {
+        return Err("the house hung up in the middle of its answer".to_owned());
     }
     let text = if output.json { raw } else { table(&lines) };
     match io::stdout().write_all(text.as_bytes()) {
@@ -287,7 +294,7 @@ fn branch(out: &mut String, value: &Json, depth: usize) {
 
 fn text(value: &Json) -> String {
     match value {
-        Json::String(text) => text.clone(),
+        Json::String(text) => escape(text),
         Json::Null => "-".to_owned(),
         other => other.to_string(),
     }

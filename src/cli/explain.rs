@@ -221,7 +221,7 @@ impl Printer {
         object.insert("interface".into(), json!(frame.interface));
         object.insert("length".into(), json!(frame.original_len));
         object.insert("captured".into(), json!(frame.bytes.len()));
-        format!("{}\n", serde_json::Value::Object(object))
+        json::line(&serde_json::Value::Object(object)) + "\n"
     }
 
     fn finish(&mut self) {

@@ -1,10 +1,10 @@
 //! `taphouse serve`.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -198,6 +198,10 @@ fn open_capture(path: &Path, payload: bool) -> Result<(Keep, Scribe), String> {
     // With bodies in it or not, it is nobody else's business.
     let file =
         File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(wrong)?;
+    // A file that was there keeps its mode otherwise; a device is not ours to change.
+    if file.metadata().map_err(wrong)?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(wrong)?;
+    }
     Ok((keep, Scribe::new(file, &path.display().to_string()).map_err(wrong)?))
 }
 

@@ -73,8 +73,13 @@ fn bind(path: &Path) -> Result<(UnixListener, Guard), String> {
         if !found.file_type().is_socket() {
             return Err("is there already, and is no socket".to_owned());
         }
-        if UnixStream::connect(path).is_ok() {
-            return Err("another running house listens there".to_owned());
+        match UnixStream::connect(path) {
+            Ok(_) => return Err("another running house listens there".to_owned()),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+            Err(error) => return Err(format!("is there already, and not ours: {error}")),
+        }
+        if found.uid() != Uid::effective().as_raw() {
+            return Err("is another user's".to_owned());
         }
         // Left behind by a house that is gone.
         fs::remove_file(path).map_err(|e| e.to_string())?;

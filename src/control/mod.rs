@@ -1,8 +1,8 @@
 //! The control socket of a running house, as a machine over bytes: what is asked of it, and what it answers.
 //!
 //! A caller sends one request, a line of JSON such as `{"command":"connections"}`, and gets lines of JSON until
-//! the house closes. The first is `{"ok":true}` or `{"error":"..."}`. For `watch` the first line is followed by a
-//! pcapng. Whoever may open the socket may ask everything, bodies included: the socket is its owner's alone.
+//! the house closes. The first is `{"ok":true}` or `{"error":"..."}`, the last `{"end":true}`. For `watch` the first line
+//! is followed by a pcapng. Whoever may open the socket may ask everything, bodies included: the socket is its owner's alone.
 //!
 //! Long answers are made piece by piece, as fast as the caller takes them, so that no turn becomes long.
 
@@ -55,7 +55,11 @@ impl Request {
             "connection" => ConnId::from_str(text("id").unwrap_or_default()).map(Self::Connection),
             "arp" => Ok(Self::Arp),
             "counters" => Ok(Self::Counters),
-            "impair" => text("set").map(str::parse).transpose().map(Self::Impair),
+            "impair" => match json.get("set") {
+                None | Some(Json::Null) => Ok(Self::Impair(None)),
+                Some(Json::String(list)) => list.parse().map(|both| Self::Impair(Some(both))),
+                Some(_) => Err("set is a string, as loss=1%".to_owned()),
+            },
             "watch" => {
                 let payload = json.get("payload").and_then(Json::as_bool).unwrap_or(false);
                 Ok(Self::Watch(if payload { Keep::All } else { Keep::Headers }))
@@ -104,13 +108,13 @@ impl Caller {
         self.input.extend_from_slice(bytes);
         let Some(end) = self.input.iter().position(|&b| b == b'\n') else {
             if self.input.len() > REQUEST {
-                self.finish(&json!({ "error": "the request is too long" }));
+                self.fail(&json!({ "error": "the request is too long" }));
             }
             return;
         };
         match Request::parse(&self.input[..end]) {
             Ok(request) => self.answer(house, request),
-            Err(error) => self.finish(&json!({ "error": error })),
+            Err(error) => self.fail(&json!({ "error": error })),
         }
     }
 
@@ -134,6 +138,11 @@ impl Caller {
     /// There is more to say at once.
     pub fn has_more(&self) -> bool {
         !self.out.is_empty() || matches!(self.state, State::Listing(_))
+    }
+
+    /// The request has come, and its answer comes to an end by itself.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.state, State::Listing(_) | State::Over)
     }
 
     /// There is nothing more to say.
@@ -162,9 +171,10 @@ impl Caller {
             Request::Connection(id) => match house.vitals.stack.report(id) {
                 Some(found) => {
                     self.say(&ok);
-                    self.finish(&report::connection(id, &found));
+                    self.say(&report::connection(id, &found));
+                    self.end();
                 }
-                None => self.finish(&json!({ "error": format!("there is no connection {id}") })),
+                None => self.fail(&json!({ "error": format!("there is no connection {id}") })),
             },
             Request::Arp => {
                 self.say(&ok);
@@ -173,11 +183,12 @@ impl Caller {
                     .stack
                     .neighbours()
                     .for_each(|entry| self.say(&report::neighbour(&entry, house.now)));
-                self.state = State::Over;
+                self.end();
             }
             Request::Counters => {
                 self.say(&ok);
-                self.finish(&report::counters(&house.vitals));
+                self.say(&report::counters(&house.vitals));
+                self.end();
             }
             Request::Impair(change) => {
                 if let Some(both) = change {
@@ -185,7 +196,8 @@ impl Caller {
                     log::info!(target: "life", "the link: in {}, out {}", both.incoming, both.outgoing);
                 }
                 self.say(&ok);
-                self.finish(&report::impairment(house.link.inner()));
+                self.say(&report::impairment(house.link.inner()));
+                self.end();
             }
             Request::Watch(keep) => {
                 self.say(&ok);
@@ -196,10 +208,8 @@ impl Caller {
 
     fn list<D: Link>(&mut self, house: &House<'_, D>, from: usize) {
         let reports = house.vitals.stack.reports(from, PIECE);
-        self.state = match reports.last() {
-            Some((id, _)) => State::Listing(id.index() + 1),
-            None => State::Over,
-        };
+        let Some((last, _)) = reports.last() else { return self.end() };
+        self.state = State::Listing(last.index() + 1);
         reports.iter().for_each(|(id, found)| self.say(&report::connection(*id, found)));
     }
 
@@ -208,8 +218,14 @@ impl Caller {
         self.out.push(b'\n');
     }
 
-    fn finish(&mut self, line: &Json) {
-        self.say(line);
+    /// What was said is all there was to say; without this line it was cut short.
+    fn end(&mut self) {
+        self.say(&json!({ "end": true }));
+        self.state = State::Over;
+    }
+
+    fn fail(&mut self, error: &Json) {
+        self.say(error);
         self.state = State::Over;
     }
 }

@@ -57,7 +57,11 @@ impl Desk {
         }
         assert!(caller.is_over(), "{request} comes to an end");
         let lines = all.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-        (lines.map(|line| serde_json::from_slice(line).unwrap()).collect(), pieces)
+        let mut lines: Vec<Json> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+        if lines[0].get("error").is_none() {
+            assert_eq!(lines.pop(), Some(json!({ "end": true })), "{request}");
+        }
+        (lines, pieces)
     }
 }
 
@@ -105,6 +109,7 @@ fn what_cannot_be_answered_says_why() {
         r#"{"command":"connection","id":"1"}"#,
         r#"{"command":"connection","id":"1.1"}"#,
         r#"{"command":"impair","set":"loss=much"}"#,
+        r#"{"command":"impair","set":5}"#,
         &"x".repeat(5000),
     ] {
         let (lines, _) = desk.ask(request);

@@ -10,6 +10,10 @@ pub(super) const MAX_FRAME: usize = 256 << 10;
 pub(super) struct HexText {
     frame: Vec<u8>,
     line: usize,
+    /// The lines have offsets.
+    is_dump: bool,
+    /// Lines like the last one were left out: `*`.
+    has_gap: bool,
 }
 
 impl HexText {
@@ -21,8 +25,19 @@ impl HexText {
         if text.is_empty() {
             return Ok(self.finish());
         }
+        if self.is_dump && text == "*" {
+            self.has_gap = true;
+            return Ok(None);
+        }
+        if self.is_dump && self.ends_with(text) {
+            return Ok(self.finish());
+        }
         let (offset, digits, is_dump) = split_offset(text, self.frame.len());
         let done = if is_dump && offset == 0 { self.finish() } else { None };
+        self.is_dump = is_dump;
+        if std::mem::take(&mut self.has_gap) {
+            self.repeat_until(offset.min(MAX_FRAME));
+        }
         if is_dump && offset != self.frame.len() {
             return Err(self.wrong(&format!(
                 "the offset is {offset:#x}, and {:#x} bytes came before",
@@ -33,8 +48,25 @@ impl HexText {
         Ok(done)
     }
 
+    /// The last line of a dump by hexdump: how many bytes there were, and nothing else.
+    fn ends_with(&mut self, text: &str) -> bool {
+        let Ok(end) = usize::from_str_radix(text, 16) else { return false };
+        if std::mem::take(&mut self.has_gap) {
+            self.repeat_until(end.min(MAX_FRAME));
+        }
+        text.len() >= 7 && end == self.frame.len()
+    }
+
+    fn repeat_until(&mut self, end: usize) {
+        while self.frame.len() >= 16 && self.frame.len() < end {
+            self.frame.push(self.frame[self.frame.len() - 16]);
+        }
+    }
+
     /// Gives the last frame.
     pub(super) fn finish(&mut self) -> Option<Vec<u8>> {
+        self.is_dump = false;
+        self.has_gap = false;
         (!self.frame.is_empty()).then(|| std::mem::take(&mut self.frame))
     }
 
@@ -51,6 +83,7 @@ impl HexText {
                 if is_dump && taken > 0 {
                     break;
                 }
+                let word: String = word.chars().take(40).collect();
                 return Err(self.wrong(&format!("{word:?} is not made of pairs of hexadecimal digits")));
             }
             for pair in word.as_bytes().chunks_exact(2) {
@@ -83,7 +116,10 @@ fn split_offset(text: &str, expected: usize) -> (usize, &str, bool) {
     let is_wide_gap = text[end..].starts_with("  ") || text[end..].starts_with('\t');
     let Ok(offset) = usize::from_str_radix(word, 16) else { return none };
     // Four digits and a space could be two bytes of a bare line, unless it is the offset that must come.
-    let is_offset = word.len() >= 4 && (has_colon || is_wide_gap || (offset == expected && word.len() > 4));
+    let is_length = (4..=8).contains(&word.len());
+    let is_next = offset == expected;
+    let is_offset =
+        is_length && (has_colon || (is_wide_gap && (is_next || expected > 0)) || (is_next && word.len() > 4));
     if !is_offset {
         return none;
     }
@@ -119,11 +155,23 @@ mod tests {
              00000010  40 41 42 43                                       |@ABC|",
             // tcpdump -xx
             "\t0x0000:  3031 3233 3435 3637 3839 3a3b 3c3d 3e3f\n\t0x0010:  4041 4243",
+            // hexdump -C to its end
+            "00000000  30 31 32 33 34 35 36 37  38 39 3a 3b 3c 3d 3e 3f  |0123456789:;<=>?|\n\
+             00000010  40 41 42 43                                       |@ABC|\n00000014",
             // Wireshark, "copy as hex dump"
             "0000   30 31 32 33 34 35 36 37 38 39 3a 3b 3c 3d 3e 3f   0123456789:;<=>?\n0010   40 41 42 43   @ABC",
         ] {
             assert_eq!(read(text).as_ref(), Ok(&vec![bytes.clone()]), "{text}");
         }
+    }
+
+    #[test]
+    fn repeated_lines_and_addresses_of_zeros_are_read() {
+        let zeros =
+            "00000000  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n*\n00000040";
+        assert_eq!(read(zeros), Ok(vec![vec![0; 64]]));
+        let arp = "000000000000 020000000001 0806";
+        assert_eq!(read(arp), Ok(vec![vec![0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1, 8, 6]]));
     }
 
     #[test]

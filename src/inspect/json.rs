@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::value::hex;
+use super::value::{hex, steers};
 use super::{Dissection, Field, Language, Layer, Remark, Value};
 
 /// The object of a dissection, to which a caller adds what it knows of the frame.
@@ -18,6 +18,21 @@ pub fn object(dissection: &Dissection) -> Map<String, Json> {
     let mut out = Map::new();
     out.insert("cut".into(), json!(dissection.cut));
     out.insert("layers".into(), dissection.layers.iter().map(layer).collect());
+    out
+}
+
+/// JSON on one line, with what would steer a terminal in the escapes of JSON: still the same JSON.
+pub fn line(json: &Json) -> String {
+    let mut out = String::new();
+    for c in json.to_string().chars() {
+        if steers(c) {
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            out.push_str(&units);
+        } else {
+            out.push(c);
+        }
+    }
     out
 }
 

@@ -62,7 +62,7 @@ keys! {
     EthSrc = "eth.src", "Source", "출발지 MAC";
     EthType = "eth.type", "Type", "유형";
     EthLen = "eth.len", "Length", "길이";
-    EthPadding = "eth.padding", "Padding", "채움";
+    EthPadding = "eth.padding", "Padding", "패딩";
     EthTrailer = "eth.trailer", "Trailer", "꼬리 바이트";
     EthFcs = "eth.fcs", "FCS", "FCS";
 
@@ -71,8 +71,8 @@ keys! {
     ArpHardwareSize = "arp.hw.size", "Hardware size", "하드웨어 주소 길이";
     ArpProtocolSize = "arp.proto.size", "Protocol size", "프로토콜 주소 길이";
     ArpOpcode = "arp.opcode", "Operation", "동작";
-    ArpSenderMac = "arp.src.hw_mac", "Sender MAC", "보낸이 MAC";
-    ArpSenderIp = "arp.src.proto_ipv4", "Sender address", "보낸이 IP";
+    ArpSenderMac = "arp.src.hw_mac", "Sender MAC", "보낸 쪽 MAC";
+    ArpSenderIp = "arp.src.proto_ipv4", "Sender address", "보낸 쪽 IP";
     ArpTargetMac = "arp.dst.hw_mac", "Target MAC", "대상 MAC";
     ArpTargetIp = "arp.dst.proto_ipv4", "Target address", "대상 IP";
 

@@ -1,7 +1,10 @@
 //! What TCP carries: the heads of HTTP/1.1 messages (RFC 9112), TLS records (RFC 8446 5.1), or just data.
 
-use super::cover::{cover_target, is_secret_field, is_uri_field};
+use super::cover::{cover_target, cover_value, is_secret_name, is_token};
 use super::{Context, Key, Layer, Part, Protocol, Remark, Secrecy, Value};
+
+/// Fields of a head that are shown; more is nobody's head.
+const MOST_FIELDS: usize = 1000;
 
 /// The payload of a segment.
 pub(super) fn application(context: &mut Context<'_>, part: Part<'_>) {
@@ -38,11 +41,18 @@ fn bytes(context: &Context<'_>, bytes: &[u8]) -> Value {
     }
 }
 
-/// It begins as a request or a response does.
+/// It begins as a request or a response does: a whole first line must be one, so that a body which begins like one is
+/// a body.
 fn is_http(bytes: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT "];
-    bytes.starts_with(b"HTTP/1.") || METHODS.iter().any(|method| bytes.starts_with(method))
+    let first = bytes.split(|&b| b == b'\n').next().unwrap_or(bytes);
+    let is_whole = first.len() < bytes.len();
+    let first = first.strip_suffix(b"\r").unwrap_or(first);
+    let has_version = first.ends_with(b" HTTP/1.1") || first.ends_with(b" HTTP/1.0");
+    let is_response =
+        first.starts_with(b"HTTP/1.") && first.len() >= 12 && first[9..12].iter().all(u8::is_ascii_digit);
+    is_response || METHODS.iter().any(|method| first.starts_with(method)) && (has_version || !is_whole)
 }
 
 /// A message's head, as far as this segment has it, and the body behind it.
@@ -54,12 +64,16 @@ fn http(context: &mut Context<'_>, part: Part<'_>) {
     let is_finished = loop {
         let rest = &part.bytes[at..];
         let Some(end) = rest.iter().position(|&b| b == b'\n') else {
-            // A line that goes on in the next segment. What begins as a credential is one.
-            if !rest.is_empty() {
-                let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
-                line(context, &mut layer, rest, is_first, &mut length);
-            }
+            // A line that goes on in the next segment.
             at = part.bytes.len();
+            let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+            match (rest, is_first) {
+                ([], _) => {}
+                (rest, true) => first_line(context, &mut layer, &String::from_utf8_lossy(rest), false),
+                (rest, false) => {
+                    field(context, &mut layer, &String::from_utf8_lossy(rest), false, &mut length)
+                }
+            }
             break false;
         };
         at += end + 1;
@@ -67,7 +81,12 @@ fn http(context: &mut Context<'_>, part: Part<'_>) {
         if text.is_empty() {
             break true;
         }
-        line(context, &mut layer, text, is_first, &mut length);
+        let text = String::from_utf8_lossy(text);
+        if is_first {
+            first_line(context, &mut layer, &text, true);
+        } else if layer.fields.len() < MOST_FIELDS {
+            field(context, &mut layer, &text, true, &mut length);
+        }
         is_first = false;
     };
     let behind = part.after(at);
@@ -85,52 +104,50 @@ fn http(context: &mut Context<'_>, part: Part<'_>) {
     data(context, behind.after(body.full_len()), None);
 }
 
-/// One line of a head.
-fn line(context: &Context<'_>, layer: &mut Layer, line: &[u8], is_first: bool, length: &mut Option<usize>) {
-    let line = String::from_utf8_lossy(line);
+/// A field of a head. Without a name, folded, or not whole, it may be a part of a credential: nothing to show unasked.
+fn field(context: &Context<'_>, layer: &mut Layer, line: &str, is_whole: bool, length: &mut Option<usize>) {
+    let (name, value) = line.split_once(':').filter(|(name, _)| is_token(name)).unwrap_or(("", line));
+    let value = value.trim();
+    if name.eq_ignore_ascii_case("content-length") {
+        *length = value.parse().ok();
+    }
+    let shown = if context.secrecy == Secrecy::Shown {
+        Some(value.to_owned())
+    } else if name.is_empty() || is_secret_name(name) || !is_whole {
+        None
+    } else {
+        cover_value(value)
+    };
+    let shown = shown.map_or(Value::Hidden(value.len()), Value::Text);
+    layer.add(Key::HttpField, Value::Pair(name.to_owned(), Box::new(shown)));
+}
+
+/// A request line or a status line.
+fn first_line(context: &Context<'_>, layer: &mut Layer, line: &str, is_whole: bool) {
     let text = |text: &str| Value::Text(text.to_owned());
-    if !is_first {
-        // Without a colon, or folded, it may be a part of a credential: nothing to show unasked.
-        let is_folded = line.starts_with([' ', '\t']);
-        let (name, value) = line.split_once(':').filter(|_| !is_folded).unwrap_or(("", &line));
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("content-length") {
-            *length = value.parse().ok();
-        }
-        let is_secret = name.is_empty() || is_secret_field(name);
-        let shown = match context.secrecy {
-            Secrecy::Hidden if is_secret => Value::Hidden(value.len()),
-            Secrecy::Hidden if is_uri_field(name) => Value::Text(cover_target(value)),
-            _ => text(value),
-        };
-        layer.add(Key::HttpField, Value::Pair(name.to_owned(), Box::new(shown)));
-    } else if line.starts_with("HTTP/") {
-        let mut words = line.splitn(3, ' ');
+    if line.starts_with("HTTP/") {
         let keys = [Key::HttpResponseVersion, Key::HttpStatus, Key::HttpReason];
-        for (key, word) in keys.into_iter().zip(words.by_ref()) {
+        for (key, word) in keys.into_iter().zip(line.splitn(3, ' ')) {
             let number = word.parse().ok().filter(|_| key == Key::HttpStatus);
             layer.add(key, number.map_or_else(|| text(word), |n| Value::Number(n, "")));
         }
-    } else {
-        let mut words = line.splitn(2, ' ');
-        layer.fields.extend(words.next().map(|w| super::Field {
-            key: Key::HttpMethod,
-            value: text(w),
-            remark: None,
-        }));
-        let rest = words.next().unwrap_or_default();
-        let (target, version) = match rest.rsplit_once(' ') {
-            Some((target, version)) => (target, Some(version)),
-            None => (rest, None),
-        };
-        let target = match context.secrecy {
-            Secrecy::Hidden => cover_target(target),
-            Secrecy::Shown => target.to_owned(),
-        };
-        layer.add(Key::HttpTarget, Value::Text(target));
-        if let Some(version) = version.filter(|version| !version.is_empty()) {
-            layer.add(Key::HttpRequestVersion, text(version));
-        }
+        return;
+    }
+    let (method, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let (target, version) = match rest.rsplit_once(' ') {
+        Some((target, version)) => (target, version),
+        None => (rest, ""),
+    };
+    layer.add(Key::HttpMethod, text(method));
+    let shown = match context.secrecy {
+        Secrecy::Shown => text(target),
+        Secrecy::Hidden if is_whole => Value::Text(cover_target(target)),
+        // Cut before what would say whether it is a secret.
+        Secrecy::Hidden => Value::Hidden(rest.len()),
+    };
+    layer.add(Key::HttpTarget, shown);
+    if !version.is_empty() && (is_whole || context.secrecy == Secrecy::Shown) {
+        layer.add(Key::HttpRequestVersion, text(version));
     }
 }
 

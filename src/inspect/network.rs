@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Context, Key, Layer, Part, Protocol, Remark, Value, Verdict, message, transport};
+use super::{Context, Key, Layer, Part, Protocol, Remark, Secrecy, Value, Verdict, message, transport};
 use crate::fault::{self, Fault};
 use crate::wire::checksum::checksum;
 use crate::wire::ipv4::{HEADER_LEN, protocol};
@@ -42,9 +42,22 @@ pub(super) fn ipv4(context: &mut Context<'_>, part: Part<'_>) -> usize {
     let total = lengths(context, &mut layer, part, header_len);
     let flags = fixed_fields(&mut layer, part, header_len, is_possible);
     layer.remarks.extend(part.shortfall(header_len.max(HEADER_LEN)));
-    let last_stop =
-        if is_possible { options(&mut layer, part.first(header_len).after(HEADER_LEN)) } else { None };
+    let is_believed = context.secrecy == Secrecy::Shown
+        || !matches!(layer.field(Key::IpChecksum), Some(Value::Check { verdict: Verdict::Bad(_), .. }));
+    let last_stop = if is_possible && is_believed {
+        options(&mut layer, part.first(header_len).after(HEADER_LEN))
+    } else {
+        None
+    };
 
+    // A damaged length would let a body pass for options and ports.
+    let is_wrong =
+        matches!(layer.field(Key::IpChecksum), Some(Value::Check { verdict: Verdict::Bad(_), .. }));
+    if header_len > HEADER_LEN && is_wrong && context.secrecy == Secrecy::Hidden {
+        context.push(layer);
+        message::data(context, part.after(HEADER_LEN), None);
+        return total.min(part.full_len());
+    }
     let (Some(protocol), Some(src), Some(dst), true) =
         (part.u8(9), part.array(12).map(Ipv4Addr::from), part.array(16).map(Ipv4Addr::from), is_possible)
     else {
@@ -165,7 +178,7 @@ fn options(layer: &mut Layer, mut area: Part<'_>) -> Option<Ipv4Addr> {
         layer.add_with(Key::IpOption, Value::Number(kind.into(), meaning), remark);
         let Some(len) = fits.filter(|_| kind != 0) else { break };
         let pointer = area.u8(2).map_or(usize::MAX, usize::from);
-        if matches!(kind, 131 | 137) && pointer < len {
+        if matches!(kind, 131 | 137) && pointer < len && len >= 7 {
             last_stop = area.first(len).array(len - 4).map(Ipv4Addr::from);
         }
         area = area.after(len);

@@ -6,6 +6,7 @@ use pcap_parser::{PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_
 
 use super::Framing;
 use super::capture::{Direction, Frame, UnknownLinkType};
+use super::hex::MAX_FRAME;
 use crate::frame::Medium;
 
 /// Where a file stands between its blocks.
@@ -72,7 +73,7 @@ impl Blocks {
                 let unit = if header.is_nanosecond_precision() { 1 } else { 1000 };
                 let time = u64::from(block.ts_sec) * 1_000_000_000 + u64::from(block.ts_usec) * unit;
                 let frame = Frame {
-                    bytes: block.data.to_vec(),
+                    bytes: bounded(block.data),
                     original_len: block.origlen as usize,
                     framing: framing_of_header(header.network.0),
                     time: Some(time),
@@ -83,6 +84,11 @@ impl Blocks {
             }
         }
     }
+}
+
+/// No link has frames as long as a capture may claim; what is beyond counts as cut.
+fn bounded(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len().min(MAX_FRAME)].to_vec()
 }
 
 fn ng(bytes: &[u8], is_big_endian: &mut bool, interfaces: &mut Vec<Interface>) -> Step {
@@ -111,7 +117,7 @@ fn ng(bytes: &[u8], is_big_endian: &mut bool, interfaces: &mut Vec<Interface>) -
             let flags = packet.options.iter().find(|option| option.code.0 == 2);
             let flags = flags.and_then(|option| number(&option.value, *is_big_endian));
             let frame = Frame {
-                bytes: packet.packet_data().to_vec(),
+                bytes: bounded(packet.packet_data()),
                 original_len: packet.origlen as usize,
                 framing: interface.framing,
                 time: interface.time(ticks),
@@ -129,7 +135,7 @@ fn ng(bytes: &[u8], is_big_endian: &mut bool, interfaces: &mut Vec<Interface>) -
                 return Step::Damaged("a frame before any interface is described".to_owned());
             };
             let frame = Frame {
-                bytes: packet.packet_data().to_vec(),
+                bytes: bounded(packet.packet_data()),
                 original_len: packet.origlen as usize,
                 framing: interface.framing,
                 time: None,

@@ -143,7 +143,7 @@ fn damaged_lengths_are_named_and_the_rest_is_shown() {
         if at == 16 {
             frame[17] = if value == 0 { 19 } else { 220 };
         }
-        let found = remarks(&dissect(&whole(&frame), Secrecy::Hidden));
+        let found = remarks(&dissect(&whole(&frame), Secrecy::Shown));
         assert!(found.contains(&remark), "{at} {value:#x}: {found:?}");
     }
 }
@@ -237,6 +237,12 @@ fn bodies_and_credentials_are_shown_on_request_alone() {
         format!("GET / HTTP/1.1\r\nCookie: a={secret}; b=2\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nReferer: http://x/?a=b&token={secret}\r\n\r\n"),
         format!("HTTP/1.1 302 Found\r\nLocation: /next?code={secret}\r\n\r\n"),
+        format!("GET http://bob:{secret}"),
+        format!("GET {secret} and so on\r\n"),
+        format!("GET / HTTP/1.1\r\nReferer: http://bob:{secret}"),
+        format!("GET / HTTP/1.1\r\nX: a\rAuthorization: {secret}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nBearer {secret}: x\r\n\r\n"),
+        format!("CONNECT bob:{secret}@h:443 HTTP/1.1\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\nSet-Cookie: id={secret}\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc{secret}"),
         format!("{secret} in the middle of a stream"),
@@ -249,12 +255,46 @@ fn bodies_and_credentials_are_shown_on_request_alone() {
 }
 
 #[test]
+fn no_damaged_length_shows_a_byte_of_a_body() {
+    let frame = carrying(&[b'S'; 120]);
+    for (at, values) in [(14, 0x40..=0x4f), (46, 0x00..=0xff)] {
+        for value in values {
+            let mut damaged = frame.clone();
+            damaged[at] = value;
+            let shown = everything_shown(&damaged, Secrecy::Hidden);
+            // 0x53 is an S; 0x5353 is 21331.
+            assert!(
+                !shown.contains("21331") && !shown.contains("SS") && !shown.contains("1397969747"),
+                "{value:#x}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_option_makes_us_panic() {
+    for (kind, len, pointer) in [(131, 2, 0), (131, 3, 0), (137, 3, 2), (131, 4, 0), (131, 7, 4)] {
+        let mut frame = carrying(b"x");
+        frame[14] = 0x47;
+        frame.splice(34..34, [kind, len, pointer, 0, 0, 0, 0, 0]);
+        dissect(&whole(&frame), Secrecy::Shown);
+    }
+}
+
+#[test]
 fn what_the_network_says_does_not_steer_the_terminal() {
     let payload =
         "GET /\u{1b}]0;owned\u{7}\u{202e} HTTP/1.1\r\nX\u{1b}[2J: \u{1b}[31m\r\n\r\n\u{1b}[0m\u{85}\nx";
     let drawing = draw(&dissect(&whole(&carrying(payload.as_bytes())), Secrecy::Shown), Look::default());
     assert!(drawing.chars().all(|c| c == '\n' || !c.is_control()), "{drawing:?}");
     assert!(!drawing.contains('\u{202e}'));
+    let json = serde_json::Value::Object(json::object(&dissect(
+        &whole(&carrying(payload.as_bytes())),
+        Secrecy::Shown,
+    )));
+    let line = json::line(&json);
+    assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{line:?}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), json);
 }
 
 #[test]

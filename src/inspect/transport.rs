@@ -1,10 +1,11 @@
 //! TCP segments and UDP datagrams: RFC 9293 3.1 and 3.2, RFC 7323, RFC 2018, RFC 768.
 
 use super::network::{Carrier, judge};
-use super::{Context, Key, Layer, Part, Protocol, Remark, Value, Verdict, message};
+use super::{Context, Key, Layer, Part, Protocol, Remark, Secrecy, Value, Verdict, message};
 use crate::wire::checksum::Sum;
 use crate::wire::ipv4::protocol;
 use crate::wire::tcp::{CHECKSUM_AT, HEADER_LEN};
+use crate::wire::tcp_options::Options;
 
 /// A segment.
 pub(super) fn tcp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
@@ -37,7 +38,8 @@ pub(super) fn tcp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
         );
     }
     if let Some(window) = part.u16(14) {
-        layer.add(Key::TcpWindow, Value::Number(window.into(), "bytes"));
+        // Its unit depends on the handshake.
+        layer.add(Key::TcpWindow, Value::Number(window.into(), ""));
     }
     if let Some(carried) = part.u16(CHECKSUM_AT) {
         let verdict = judge_transport(context, part, carrier, protocol::TCP, CHECKSUM_AT, carried);
@@ -48,6 +50,11 @@ pub(super) fn tcp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
     }
     let header_len = header_len.unwrap_or(HEADER_LEN);
     layer.remarks.extend(part.shortfall(header_len.max(HEADER_LEN)));
+    if header_len > HEADER_LEN && !is_believed(context, &layer, part.first(header_len).after(HEADER_LEN)) {
+        context.push(layer);
+        message::data(context, part.after(HEADER_LEN), None);
+        return;
+    }
     options(&mut layer, part.first(header_len).after(HEADER_LEN), flags.unwrap_or(0) & 0x02 != 0);
     if !is_possible {
         return context.push(layer);
@@ -56,6 +63,18 @@ pub(super) fn tcp(context: &mut Context<'_>, part: Part<'_>, carrier: Carrier) {
     layer.add(Key::TcpLen, Value::Number(payload.full_len() as u64, "bytes"));
     context.push(layer);
     message::application(context, payload);
+}
+
+/// What the data offset takes for options may be shown: a damaged one would let a body pass for them. Where the
+/// checksum cannot tell, they must at least read as options from the first to the last.
+fn is_believed(context: &Context<'_>, layer: &Layer, area: Part<'_>) -> bool {
+    let Some(Value::Check { verdict, .. }) = layer.field(Key::TcpChecksum) else { return false };
+    match verdict {
+        _ if context.secrecy == Secrecy::Shown => true,
+        Verdict::Good | Verdict::Partial(_) => true,
+        Verdict::Bad(_) => false,
+        _ => area.cut == 0 && Options::parse(area.bytes).is_ok(),
+    }
 }
 
 /// A datagram.

@@ -162,7 +162,7 @@ impl Remark {
             Self::NotDecoded => pick("not taken apart here", "여기서는 해석하지 않음"),
             Self::Scaled { factor } => match language {
                 Language::English => format!("later windows count times {factor}"),
-                Language::Korean => format!("이후의 윈도우 값에 {factor}를 곱함"),
+                Language::Korean => format!("이후의 윈도우 값 × {factor}"),
             },
             Self::FcsPadded => pick("after padding to 60 bytes", "60바이트로 채운 뒤의 값"),
             Self::HeadUnfinished => {
@@ -246,7 +246,7 @@ impl Verdict {
             (Self::Incomplete, _) => {
                 pick("not judged: a part of what it covers", "판정 안 함: 대상의 일부만 있음")
             }
-            (Self::Unused, _) => pick("not used by the sender", "보낸이가 쓰지 않음"),
+            (Self::Unused, _) => pick("not used by the sender", "보낸 쪽이 쓰지 않음"),
             (Self::Computed(value), Language::English) => {
                 format!("0x{value:0digits$x} (computed; the capture has none)")
             }
@@ -303,13 +303,25 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Text from the network must not steer a terminal: controls and what turns the direction of writing are spelled out.
 pub fn escape(text: &str) -> String {
-    let is_bad = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_bad(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        if steers(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
+}
+
+/// It would steer a terminal, or turn the direction of writing, or hide.
+pub(super) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }

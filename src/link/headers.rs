@@ -52,12 +52,14 @@ fn ipv4_len(packet: &[u8], is_ours: bool) -> usize {
     if flags & 0x1fff != 0 {
         return header_len;
     }
-    header_len
-        + match packet[9] {
-            protocol::TCP => tcp_len(packet, header_len, flags & 0x2000 == 0, is_ours),
-            protocol::UDP | protocol::ICMP => SHORT_HEADER,
-            _ => 0,
-        }
+    // What follows the packet in its frame is nobody's header.
+    let total = usize::from(u16::from_be_bytes([packet[2], packet[3]])).max(header_len);
+    let transport = match packet[9] {
+        protocol::TCP => tcp_len(packet, header_len, flags & 0x2000 == 0, is_ours),
+        protocol::UDP | protocol::ICMP => SHORT_HEADER,
+        _ => 0,
+    };
+    (header_len + transport).min(total)
 }
 
 fn tcp_len(packet: &[u8], start: usize, is_whole: bool, is_ours: bool) -> usize {
@@ -68,7 +70,7 @@ fn tcp_len(packet: &[u8], start: usize, is_whole: bool, is_ours: bool) -> usize 
     }
     let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
     let is_right = is_whole
-        && packet.get(start..total).is_some_and(|segment| {
+        && packet.get(start..total).filter(|segment| segment.len() >= len).is_some_and(|segment| {
             let address =
                 |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
             let pseudo = Sum::pseudo_header(address(12), address(16), protocol::TCP, segment.len());

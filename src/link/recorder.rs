@@ -8,7 +8,7 @@ use super::headers;
 use crate::frame::{Frame, Medium, Properties};
 
 /// Bytes that wait to be taken; frames beyond are lost to the capture.
-const WAITING: usize = 4 << 20;
+const WAITING: usize = 1 << 20;
 
 /// How much of a frame is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

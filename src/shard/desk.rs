@@ -27,6 +27,8 @@ struct Seat {
     caller: Caller,
     /// There is more for the caller than he took so far.
     is_behind: bool,
+    /// The caller has said all he will say.
+    is_silent: bool,
 }
 
 impl Desk {
@@ -44,8 +46,9 @@ impl Desk {
     pub(super) fn interests(&self) -> impl Iterator<Item = PollFd<'_>> {
         let listener = PollFd::new(self.listener.as_fd(), PollFlags::POLLIN);
         let callers = self.seats.iter().map(|seat| {
+            let words = if seat.is_silent { PollFlags::empty() } else { PollFlags::POLLIN };
             let room = if seat.is_behind { PollFlags::POLLOUT } else { PollFlags::empty() };
-            PollFd::new(seat.stream.as_fd(), PollFlags::POLLIN | room)
+            PollFd::new(seat.stream.as_fd(), words | room)
         });
         std::iter::once(listener).chain(callers)
     }
@@ -59,7 +62,7 @@ impl Desk {
             if self.seats.len() >= CALLERS {
                 self.seats.remove(0).caller.handle_gone(&mut shard.house(now));
             }
-            self.seats.push(Seat { stream, caller: Caller::default(), is_behind: false });
+            self.seats.push(Seat { stream, caller: Caller::default(), is_behind: false, is_silent: false });
         }
         self.seats.retain_mut(|seat| {
             let is_here = seat.listen(shard, now);
@@ -86,8 +89,15 @@ impl Seat {
     /// Takes what the caller says; false when he is gone.
     fn listen<D: Link>(&mut self, shard: &mut Shard<Instrumented<D>>, now: Instant) -> bool {
         let mut bytes = [0; 4096];
+        if self.is_silent {
+            return true;
+        }
         match self.stream.read(&mut bytes) {
-            Ok(0) => false,
+            // Half a close: the answer is still wanted, if it is one that ends.
+            Ok(0) => {
+                self.is_silent = true;
+                self.caller.is_answered()
+            }
             Ok(len) => {
                 self.caller.handle_bytes(&mut shard.house(now), &bytes[..len]);
                 true

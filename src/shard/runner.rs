@@ -144,7 +144,7 @@ impl<D: Link> Runner<D> {
             {
                 desk.handle_ready(&mut self.shard, now.mono);
             }
-            if woken.by_signal && self.has_signal() && self.is_stopped_at_once() {
+            if woken.by_signal && (0..self.signals_come()).any(|_| self.is_stopped_at_once()) {
                 return Ok(Ended::Stopped);
             }
             if let Some(at) = self.stop_at
@@ -217,9 +217,9 @@ impl<D: Link> Runner<D> {
         Ok(woken)
     }
 
-    fn has_signal(&self) -> bool {
-        let mut bytes = [0; 16];
-        matches!((&mut &self.signals).read(&mut bytes), Ok(n) if n > 0)
+    /// How many signals have come since the last look.
+    fn signals_come(&self) -> usize {
+        (&mut &self.signals).read(&mut [0; 16]).unwrap_or(0)
     }
 
     /// The first signal begins to stop, a second one stops at once.

@@ -1,17 +1,23 @@
 //! Writes a capture to its file on a thread of its own, so that no turn waits for a disk.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
 
 /// Pieces under way to the thread; what comes while they are waits with its recorder.
-const QUEUE: usize = 16;
+const QUEUE: usize = 4;
+/// How long the end waits for a reader who takes nothing, for each of its two steps.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE_STEPS: u32 = 20;
 
 /// The near end of the thread.
 #[derive(Debug)]
 pub struct Scribe {
     pieces: SyncSender<Vec<u8>>,
-    thread: JoinHandle<()>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
     /// A piece that found the queue full.
     waiting: Option<Vec<u8>>,
     is_broken: bool,
@@ -24,13 +30,15 @@ impl Scribe {
     /// The system has no thread for it.
     pub fn new(file: impl Write + Send + 'static, name: &str) -> io::Result<Self> {
         let (pieces, receiver) = sync_channel(QUEUE);
+        let (ends, ended) = channel();
         let name = name.to_owned();
-        let thread = thread::Builder::new().name("capture".to_owned()).spawn(move || {
+        thread::Builder::new().name("capture".to_owned()).spawn(move || {
+            let _ends: std::sync::mpsc::Sender<()> = ends;
             if let Err(error) = write_all(file, &receiver) {
                 log::warn!("{name} cannot be written: {error}; the capture ends here, serving goes on");
             }
         })?;
-        Ok(Self { pieces, thread, waiting: None, is_broken: false })
+        Ok(Self { pieces, ended, waiting: None, is_broken: false })
     }
 
     /// A piece would be taken.
@@ -55,13 +63,30 @@ impl Scribe {
         self.is_broken
     }
 
-    /// Waits until everything, and this last piece, is written.
+    /// Waits until everything, and this last piece, is written, as long as somebody takes it.
     pub fn finish(self, last: Option<Vec<u8>>) {
-        // Blocking is right here: nothing else is left to do.
-        let left = self.waiting.into_iter().chain(last);
-        left.for_each(|piece| drop(self.pieces.send(piece)));
+        let mut left: VecDeque<Vec<u8>> = self.waiting.into_iter().chain(last).collect();
+        for _ in 0..PATIENCE_STEPS {
+            while let Some(piece) = left.pop_front() {
+                match self.pieces.try_send(piece) {
+                    Ok(()) => {}
+                    Err(TrySendError::Disconnected(_)) => left.clear(),
+                    Err(TrySendError::Full(piece)) => {
+                        left.push_front(piece);
+                        break;
+                    }
+                }
+            }
+            if left.is_empty() {
+                break;
+            }
+            thread::sleep(PATIENCE / PATIENCE_STEPS);
+        }
         drop(self.pieces);
-        drop(self.thread.join());
+        // The thread ends by dropping its end; one that still waits for a reader is left behind.
+        if !left.is_empty() || self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            log::warn!("the capture is cut short: who reads it does not take it");
+        }
     }
 }
 
