@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use taphouse::app::{App, Desk, Vitals};
-use taphouse::http::{Connection, Date, Fate, Limits, Scope};
+use taphouse::http::{
+    Body, BodySource, Connection, Date, Fate, Handler, Limits, Outcome as Decision, Piece, Request, Response,
+    Scope,
+};
 use taphouse::time::{Duration, Instant, Now};
 
 use crate::answers::{self, Answer};
@@ -32,6 +35,36 @@ impl Vitals for NoVitals {
     }
 }
 
+/// The house's routes, and one whose answer has no length that is known before: `/stream`.
+struct House<'a>(Desk<'a>);
+
+impl Handler for House<'_> {
+    fn handle_request(&mut self, now: Now, request: &Request<'_>) -> Decision {
+        match request.path {
+            "/stream" => {
+                Decision::Respond(Response::new(200, "text/plain", Body::Source(Box::new(Words(0)))))
+            }
+            _ => self.0.handle_request(now, request),
+        }
+    }
+}
+
+/// How many of its words were given.
+struct Words(usize);
+
+const WORDS: &[&[u8]] = &[b"one\n", b"0\r\n\r\n", b"a third, longer word\n"];
+
+impl BodySource for Words {
+    fn len(&self) -> Option<u64> {
+        None
+    }
+
+    fn poll_body(&mut self, _room: usize) -> Piece {
+        self.0 += 1;
+        WORDS.get(self.0 - 1).map_or(Piece::End, |word| Piece::Chunk(Bytes::from_static(word)))
+    }
+}
+
 /// One connection, and its client.
 pub(crate) struct Client {
     http: Connection,
@@ -54,8 +87,8 @@ impl Client {
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
-        let mut desk = Desk { app: &mut self.app, vitals: &NoVitals };
-        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut desk };
+        let mut house = House(Desk { app: &mut self.app, vitals: &NoVitals });
+        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut house };
         f(&mut self.http, &mut scope)
     }
 

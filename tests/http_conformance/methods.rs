@@ -5,6 +5,7 @@ use crate::case::Raw::{Bytes, Echo, Line, Made};
 
 const GET_ALLOW: &[&str] = &["\r\nAllow: GET, HEAD, OPTIONS\r\n"];
 const BODY: &str = "a refusal does not know that its request was HEAD, and has a body";
+const STREAM: &[u8] = b"one\n0\r\n\r\na third, longer word\n";
 const TOO_MUCH: &str = "bytes after the answer that said close";
 
 pub(crate) const METHODS: &[Case] = &[
@@ -174,4 +175,40 @@ pub(crate) const ANSWERS: &[Case] = &[
         &[404],
     )
     .lacks(&["script"]),
+    Case::kept("content of unknown length is chunked", "9112 7.1", Line(b"GET /stream HTTP/1.1"), &[200])
+        .has(&["\r\nTransfer-Encoding: chunked\r\n"])
+        .lacks(&["Content-Length"])
+        .body(STREAM),
+    Case::last(
+        "content of unknown length, then close",
+        "9112 9.6",
+        Bytes(b"GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        &[200],
+    )
+    .has(&["\r\nTransfer-Encoding: chunked\r\n", "\r\nConnection: close\r\n"])
+    .body(STREAM),
+    Case::kept("HEAD of unknown length", "9110 9.3.2", Line(b"HEAD /stream HTTP/1.1"), &[200])
+        .head_only()
+        .lacks(&["Content-Length"]),
+    Case::last("1.0 gets no chunks", "9112 6.1", Bytes(b"GET /stream HTTP/1.0\r\n\r\n"), &[200])
+        .lacks(&["Transfer-Encoding", "Content-Length"])
+        .body(STREAM),
+    Case::last(
+        "what ends with the connection cannot keep it",
+        "9112 9.3",
+        Bytes(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /hello HTTP/1.0\r\n\r\n"),
+        &[200],
+    )
+    .lacks(&["Transfer-Encoding", "Content-Length", "keep-alive"])
+    .body(STREAM),
+    Case::kept(
+        "an unwanted body behind chunks",
+        "9112 9.3",
+        Bytes(
+            b"GET /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 34\r\n\r\n\
+            GET /evil HTTP/1.1\r\nHost: evil\r\n\r\n",
+        ),
+        &[200],
+    )
+    .body(STREAM),
 ];

@@ -139,6 +139,13 @@ pub(crate) const SCRIPTS: &[Script] = &[
         &[408],
         Finish,
     ),
+    script(
+        "a fast body that pauses",
+        "9110 15.5.9",
+        &[SINK, Body(50_000), Wait(14), Gives(&[]), Wait(1)],
+        &[408],
+        Finish,
+    ),
     script("a body that never begins", "9110 15.5.9", &[POST, Wait(15)], &[408], Finish),
     script("a body that goes on in time", "9110 15.5.9", &[POST, Body(3), Wait(14), Body(6)], &[200], Open),
     script(
