@@ -1,8 +1,9 @@
 //! The control socket of a running house, as a machine over bytes: what is asked of it, and what it answers.
 //!
 //! A caller sends one request, a line of JSON such as `{"command":"connections"}`, and gets lines of JSON until
-//! the house closes. The first is `{"ok":true}` or `{"error":"..."}`, the last `{"end":true}`. For `watch` the first line
-//! is followed by a pcapng. Whoever may open the socket may ask everything, bodies included: the socket is its owner's alone.
+//! the house closes. The first is `{"ok":true}` or `{"error":"..."}`, the last `{"end":true}`. For `watch` the
+//! first line is followed by a pcapng. Whoever may open the socket may ask everything, bodies included: the socket
+//! is its owner's alone.
 //!
 //! Long answers are made piece by piece, as fast as the caller takes them, so that no turn becomes long.
 
