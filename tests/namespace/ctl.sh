@@ -8,7 +8,7 @@ lines = [json.loads(line) for line in sys.stdin]
 print(eval(sys.argv[1], {"lines": lines, "first": lines[0], "last": lines[-1]}))' "$1"; }
 
 # --- what it tells
-curl -s --limit-rate 50k -o /dev/null "$TAPHOUSE_URL/bytes/400000" &
+curl -s --limit-rate 50k -o /dev/null "$TAPHOUSE_URL/bytes/40000000" &
 reader=$!
 # Until some of it is there: on a busy machine that takes a while.
 for _ in $(seq 100); do
