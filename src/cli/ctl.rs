@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use taphouse::inspect::boxes::escape;
-use taphouse::inspect::json::line as json_line;
+use taphouse::inspect::json;
+use taphouse::inspect::value::escape;
 
 use super::explain::{self, Show};
 use super::socket;
@@ -158,7 +158,7 @@ fn print(
         let json = if lines.is_empty() { check(&line)? } else { parse(&line)? };
         is_whole = json == json!({ "end": true });
         if !is_whole {
-            raw.push_str(&json_line(&json));
+            raw.push_str(&json::line(&json));
             raw.push('\n');
             lines.push(json);
         }

@@ -9,6 +9,7 @@ use serde_json::json;
 use taphouse::frame::Medium;
 use taphouse::inspect::boxes::{self, Look};
 use taphouse::inspect::capture::{Direction, Frame, Reader};
+use taphouse::inspect::value::escape;
 use taphouse::inspect::{Framing, Language, Secrecy, dissect, json};
 
 /// Draws frames as boxes in boxes: Ethernet around IPv4 around TCP around HTTP, each field with its name and value.
@@ -192,7 +193,7 @@ impl Printer {
             Direction::In => pick("in", "수신").to_owned(),
             Direction::Out => pick("out", "송신").to_owned(),
         }));
-        parts.extend(frame.interface.as_deref().map(boxes::escape));
+        parts.extend(frame.interface.as_deref().map(escape));
         parts.push(format!("{} {}", frame.original_len, pick("bytes", "바이트")));
         let captured = frame.bytes.len();
         if captured < frame.original_len {

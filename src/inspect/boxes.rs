@@ -4,7 +4,7 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-pub use super::value::escape;
+use super::value::escape;
 use super::{Dissection, Field, Key, Language, Layer, Protocol, Remark, Value, Verdict};
 
 /// How to draw.

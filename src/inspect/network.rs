@@ -42,22 +42,13 @@ pub(super) fn ipv4(context: &mut Context<'_>, part: Part<'_>) -> usize {
     let total = lengths(context, &mut layer, part, header_len);
     let flags = fixed_fields(&mut layer, part, header_len, is_possible);
     layer.remarks.extend(part.shortfall(header_len.max(HEADER_LEN)));
-    let is_believed = context.secrecy == Secrecy::Shown
-        || !matches!(layer.field(Key::IpChecksum), Some(Value::Check { verdict: Verdict::Bad(_), .. }));
-    let last_stop = if is_possible && is_believed {
-        options(&mut layer, part.first(header_len).after(HEADER_LEN))
-    } else {
-        None
-    };
-
-    // A damaged length would let a body pass for options and ports.
-    let is_wrong =
-        matches!(layer.field(Key::IpChecksum), Some(Value::Check { verdict: Verdict::Bad(_), .. }));
-    if header_len > HEADER_LEN && is_wrong && context.secrecy == Secrecy::Hidden {
+    if !is_believed(context, &layer, header_len) {
         context.push(layer);
         message::data(context, part.after(HEADER_LEN), None);
         return total.min(part.full_len());
     }
+    let last_stop =
+        if is_possible { options(&mut layer, part.first(header_len).after(HEADER_LEN)) } else { None };
     let (Some(protocol), Some(src), Some(dst), true) =
         (part.u8(9), part.array(12).map(Ipv4Addr::from), part.array(16).map(Ipv4Addr::from), is_possible)
     else {
@@ -84,6 +75,21 @@ pub(super) fn ipv4(context: &mut Context<'_>, part: Part<'_>) -> usize {
         }
     }
     total.min(part.full_len())
+}
+
+/// What stands behind the fixed part of the header may be taken for what it claims to be. A damaged length, protocol or
+/// fragment offset would let a body pass for options, ports and sequence numbers.
+fn is_believed(context: &Context<'_>, layer: &Layer, header_len: usize) -> bool {
+    let verdict = match layer.field(Key::IpChecksum) {
+        Some(Value::Check { verdict, .. }) => *verdict,
+        _ => Verdict::Absent,
+    };
+    match verdict {
+        _ if context.secrecy == Secrecy::Shown => true,
+        Verdict::Good => true,
+        Verdict::Bad(_) => false,
+        _ => header_len <= HEADER_LEN,
+    }
 }
 
 /// DSCP, ECN and total length; gives what is taken for the total length.

@@ -66,9 +66,9 @@ fn the_frame_of_the_notes_is_right_but_for_its_source() {
 fn checksums_are_judged_each_by_itself() {
     for (at, key) in [(22, Key::IpChecksum), (49, Key::TcpChecksum), (240, Key::TcpChecksum)] {
         let mut frame = notes_frame();
-        let right = dissect(&whole(&frame), Secrecy::Hidden);
+        let right = dissect(&whole(&frame), Secrecy::Shown);
         frame[at] ^= 1;
-        let wrong = dissect(&whole(&frame), Secrecy::Hidden);
+        let wrong = dissect(&whole(&frame), Secrecy::Shown);
         for other in [Key::IpChecksum, Key::TcpChecksum] {
             assert_eq!(verdict(&right, other), Verdict::Good);
             assert_eq!(matches!(verdict(&wrong, other), Verdict::Bad(_)), other == key, "{at} {other:?}");
@@ -268,6 +268,27 @@ fn no_damaged_length_shows_a_byte_of_a_body() {
                 "{value:#x}"
             );
         }
+    }
+}
+
+#[test]
+fn no_damaged_ip_header_shows_a_byte_of_a_body() {
+    // The middle of a stream, as a later fragment: what stands behind the IP header is body.
+    let mut frame = notes_frame()[..34].to_vec();
+    frame.extend([b'S'; 120]);
+    frame[16..18].copy_from_slice(&140u16.to_be_bytes());
+    frame[20..22].copy_from_slice(&[0x00, 0x40]);
+    frame[24..26].fill(0);
+    let sum = crate::wire::checksum::checksum(&frame[14..34]);
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    for bit in 14 * 8..34 * 8 {
+        let mut damaged = frame.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let shown = everything_shown(&damaged, Secrecy::Hidden);
+        assert!(
+            !shown.contains("21331") && !shown.contains("SS") && !shown.contains("1397969747"),
+            "bit {bit}"
+        );
     }
 }
 

@@ -55,6 +55,7 @@ pub struct Tally {
 #[derive(Debug)]
 struct Direction {
     impairment: Impairment,
+    /// It is the default: asked for every frame, so not compared each time.
     does_nothing: bool,
     rng: Rng,
     tally: Tally,
@@ -100,7 +101,7 @@ impl<L: Link> Impair<L> {
 
     /// Frames pass as they are, and none is held.
     fn is_clear(&self) -> bool {
-        self.incoming.is_clear() && self.outgoing.is_clear() && !self.is_stalled
+        self.incoming.is_clear() && self.outgoing.is_clear()
     }
 
     /// What happened so far: incoming, outgoing.

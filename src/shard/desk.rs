@@ -64,19 +64,23 @@ impl Desk {
             }
             self.seats.push(Seat { stream, caller: Caller::default(), is_behind: false, is_silent: false });
         }
-        self.seats.retain_mut(|seat| {
-            let is_here = seat.listen(shard, now);
-            if !is_here {
-                seat.caller.handle_gone(&mut shard.house(now));
-            }
-            is_here
-        });
+        self.keep(shard, now, Seat::listen);
     }
 
     /// Tells every caller what there is for him.
     pub(super) fn answer<D: Link>(&mut self, shard: &mut Shard<Instrumented<D>>, now: Instant) {
+        self.keep(shard, now, Seat::tell);
+    }
+
+    /// Calls all seats, and sends those away whose call says that they are done.
+    fn keep<D: Link>(
+        &mut self,
+        shard: &mut Shard<Instrumented<D>>,
+        now: Instant,
+        call: impl Fn(&mut Seat, &mut Shard<Instrumented<D>>, Instant) -> bool,
+    ) {
         self.seats.retain_mut(|seat| {
-            let is_here = seat.tell(shard, now);
+            let is_here = call(seat, shard, now);
             if !is_here {
                 seat.caller.handle_gone(&mut shard.house(now));
             }
@@ -88,10 +92,10 @@ impl Desk {
 impl Seat {
     /// Takes what the caller says; false when he is gone.
     fn listen<D: Link>(&mut self, shard: &mut Shard<Instrumented<D>>, now: Instant) -> bool {
-        let mut bytes = [0; 4096];
         if self.is_silent {
             return true;
         }
+        let mut bytes = [0; 4096];
         match self.stream.read(&mut bytes) {
             // Half a close: the answer is still wanted, if it is one that ends.
             Ok(0) => {
