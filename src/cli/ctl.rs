@@ -19,13 +19,13 @@ use super::socket;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The control socket [default: that of the house on --tap]
-    #[arg(long, value_name = "PATH", env = "TAPHOUSE_CONTROL")]
+    /// The control socket [default: what TAPHOUSE_CONTROL says, or that of the house on tap0]
+    #[arg(long, value_name = "PATH", conflicts_with = "tap")]
     control: Option<PathBuf>,
 
     /// The TAP whose house is asked
-    #[arg(long, value_name = "NAME", default_value = "tap0")]
-    tap: String,
+    #[arg(long, value_name = "NAME")]
+    tap: Option<String>,
 
     #[command(subcommand)]
     command: Command,
@@ -86,7 +86,13 @@ Examples:
 
 /// Asks, and prints the answer.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let path = options.control.clone().unwrap_or_else(|| socket::default_path(&options.tap));
+    let path = match (&options.control, &options.tap) {
+        (Some(path), _) => path.clone(),
+        (None, Some(tap)) => socket::default_path(tap),
+        (None, None) => std::env::var_os("TAPHOUSE_CONTROL")
+            .filter(|path| !path.is_empty())
+            .map_or_else(|| socket::default_path("tap0"), PathBuf::from),
+    };
     let stream = UnixStream::connect(&path).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
