@@ -62,6 +62,8 @@ pub const HEAD_BYTES: usize = 64 << 10;
 pub const TARGET_BYTES: usize = 8 << 10;
 /// Header fields of a request. Beyond: 431.
 pub const HEADER_FIELDS: usize = 100;
+/// Empty lines before a request (RFC 9112 2.2). Beyond: 400.
+pub const BLANK_LINES: u8 = 4;
 /// Bytes of one chunk-size line with its extensions. Beyond: 400.
 pub const CHUNK_LINE_BYTES: usize = 4 << 10;
 /// Bytes of trailers. Beyond: 431.
@@ -78,6 +80,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes a second that a body must bring, averaged since its start (after the first 15 s). Beyond: 408.
 pub const BODY_MIN_RATE: u64 = 1024;
+/// How long slow work for an answer may take, its wait for a worker included. Beyond: 503.
+pub const JOB_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a kept connection may be idle. Beyond: closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a reader may take nothing of what is sent to him. Beyond: aborted.

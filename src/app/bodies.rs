@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::http::{Body, BodySink, BodySource, Piece, Request, Response};
+use crate::http::{Body, BodySink, BodySource, IntoOutcome as _, Outcome, Piece, Request, Response};
 use crate::limits;
 
 /// `POST /echo`: the same body, with the same media type.
@@ -16,6 +16,7 @@ pub(super) struct Echo {
 impl Echo {
     pub(super) fn new(request: &Request<'_>) -> Self {
         let content_type = request.field("Content-Type").and_then(|v| std::str::from_utf8(v).ok());
+        let content_type = content_type.filter(|v| !v.is_empty());
         Self {
             content_type: content_type.unwrap_or("application/octet-stream").to_owned(),
             pieces: Vec::new(),
@@ -37,9 +38,9 @@ impl BodySink for Echo {
         }
     }
 
-    fn finish(mut self: Box<Self>) -> Response {
+    fn finish(mut self: Box<Self>) -> Outcome {
         self.pieces.push(std::mem::take(&mut self.gathered).into());
-        Response::new(200, self.content_type, Body::Pieces(self.pieces))
+        Response::new(200, self.content_type, Body::Pieces(self.pieces)).into_outcome()
     }
 }
 
@@ -68,13 +69,13 @@ impl BodySink for Sink {
         }
     }
 
-    fn finish(self: Box<Self>) -> Response {
+    fn finish(self: Box<Self>) -> Outcome {
         let hash = self.hash.map(|hash| {
             let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             format!(",\"sha256\":\"{digits}\"")
         });
         let json = format!("{{\"bytes\":{}{}}}\n", self.bytes, hash.unwrap_or_default());
-        Response::new(200, "application/json", Body::Whole(json.into()))
+        Response::new(200, "application/json", Body::Whole(json.into())).into_outcome()
     }
 }
 

@@ -6,14 +6,7 @@ mod page;
 use crate::fault::{self, Fault};
 use crate::http::{Body, Handler, Method, Outcome, Request, Response};
 use crate::limits;
-use crate::time::Now;
 use bodies::{Echo, Sink};
-
-/// What the house tells of itself at `/metrics`, in the text format of Prometheus.
-pub trait Vitals {
-    /// Appends all metrics.
-    fn write_metrics(&self, out: &mut String);
-}
 
 /// The routes.
 #[derive(Debug, Default)]
@@ -21,15 +14,14 @@ pub struct App {
     generated: bodies::Pattern,
 }
 
-impl App {
-    /// Answers a request; `vitals` is asked only for `/metrics`.
-    pub fn handle_request(&mut self, _now: Now, request: &Request<'_>, vitals: &dyn Vitals) -> Outcome {
+impl Handler for App {
+    fn handle_request(&mut self, request: &Request<'_>) -> Outcome {
         assert!(!fault::is(Fault::HandlerPanics), "a seeded fault");
         match request.path {
             "/" => get(request, || Response::new(200, "text/html; charset=utf-8", page::index())),
             "/hello" => get(request, || Response::text(200, &b"Hello, world!"[..])),
             "/healthz" => get(request, || Response::text(200, &b"ok\n"[..])),
-            "/metrics" => get(request, || metrics(vitals)),
+            "/metrics" => get(request, || metrics(request)),
             "/echo" => {
                 only(request, Method::Post, "POST, OPTIONS", || Outcome::Read(Box::new(Echo::new(request))))
             }
@@ -43,7 +35,9 @@ impl App {
             },
         }
     }
+}
 
+impl App {
     /// `GET /bytes/{n}`: byte i is i mod 251.
     fn bytes(&self, n: &str) -> Response {
         let number = Some(n).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
@@ -87,24 +81,8 @@ fn no_content(allow: &'static str) -> Response {
     }
 }
 
-fn metrics(vitals: &dyn Vitals) -> Response {
-    let mut text = String::with_capacity(8 << 10);
-    vitals.write_metrics(&mut text);
-    Response::new(200, "text/plain; version=0.0.4; charset=utf-8", Body::Whole(text.into()))
-}
-
-/// An [`App`] with its vitals, for the time of a call.
-pub struct Desk<'a> {
-    /// The routes.
-    pub app: &'a mut App,
-    /// What `/metrics` tells.
-    pub vitals: &'a dyn Vitals,
-}
-
-impl Handler for Desk<'_> {
-    fn handle_request(&mut self, now: Now, request: &Request<'_>) -> Outcome {
-        self.app.handle_request(now, request, self.vitals)
-    }
+fn metrics(request: &Request<'_>) -> Response {
+    Response::new(200, "text/plain; version=0.0.4; charset=utf-8", Body::Whole(request.metrics().into()))
 }
 
 #[cfg(test)]

@@ -1,22 +1,27 @@
 //! One HTTP connection: heads, bodies and answers in their order. RFC 9112 9.
 //!
 //! ```text
-//! Head --head--> Body --end--> Answer --all given--> Head (kept) | Over (closed)
-//!   `--no body--------------->'
+//! Head --head--> [Body --end--> | Later --done-->] Answer --all given--> Head (kept) | Over (closed)
 //! ```
 //!
 //! Bytes come by `handle_input`, as many as `wants_input` asks for; a next head is not looked at before the answer
-//! to this one was given. Bytes go by `poll_output`. [`Fate`] says what is to become of the connection.
+//! to this one was given. Bytes go by `poll_output`, slow work by `poll_job`. [`Fate`] says what is to become of the
+//! connection.
+
+mod answers;
+mod bodies;
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::body::{Decoded, Decoder};
+use super::access::Entry;
+use super::body::Decoder;
 use super::date::Date;
-use super::handler::{BodySink, Handler, Outcome};
-use super::head::{self, Method, Refusal, Request, Scanner, Version};
-use super::response::{self, Body, BodySource, Framing, Piece, Response, Status};
+use super::handler::{BodySink, Handler, House, Job, Outcome};
+use super::head::{self, Method, Request, Version, refuse};
+use super::response::{BodySource, Framing};
+use super::scanner::{Scan, Scanner};
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant, Now};
@@ -30,11 +35,18 @@ pub struct Limits {
     pub body_idle: Duration,
     /// Between requests.
     pub idle: Duration,
+    /// A job, with its wait for a worker.
+    pub job: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: limits::HEAD_TIMEOUT, body_idle: limits::BODY_IDLE_TIMEOUT, idle: limits::IDLE_TIMEOUT }
+        Self {
+            head: limits::HEAD_TIMEOUT,
+            body_idle: limits::BODY_IDLE_TIMEOUT,
+            idle: limits::IDLE_TIMEOUT,
+            job: limits::JOB_TIMEOUT,
+        }
     }
 }
 
@@ -46,6 +58,8 @@ pub struct Scope<'a> {
     pub date: &'a mut Date,
     /// Who answers.
     pub handler: &'a mut dyn Handler,
+    /// What is around.
+    pub house: &'a dyn House,
 }
 
 /// What is to become of the connection, once all output was taken.
@@ -59,6 +73,10 @@ pub enum Fate {
     Drop,
 }
 
+/// Which request a job belongs to: one whose request is over comes back too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
 /// The machine.
 pub struct Connection {
     limits: Limits,
@@ -67,29 +85,40 @@ pub struct Connection {
     pending: Bytes,
     head: BytesMut,
     scanner: Scanner,
+    /// Empty lines before a head (RFC 9112 2.2).
+    blanks: u8,
     output: VecDeque<Bytes>,
     /// Bytes of it.
     waiting: usize,
     fate: Fate,
     /// When the wait of this phase is over.
     deadline: Instant,
+    /// When the wait for a request began.
+    idle_since: Instant,
     peer_finished: bool,
     /// The program stops: what is being asked is answered, and nothing after it.
     is_stopping: bool,
     requests: u64,
+    /// The job of this request, until somebody takes it.
+    job: Option<Job>,
+    /// What the access log will be told, and when its request was whole.
+    entry: Option<Box<(Entry, Instant)>>,
 }
 
 enum Phase {
     /// A head, or the wait for one.
     Head,
     /// A body.
-    Body { decoder: Decoder, wanted: Wanted, began: Instant, taken: u64, exchange: Exchange },
+    Body { ask: Ask, wanted: Wanted, began: Instant, taken: u64 },
+    /// A job is at work on the answer.
+    Later { ask: Ask },
     /// The rest of an answer's body.
     Answer {
         source: Box<dyn BodySource>,
         framing: Framing,
         given: u64,
-        then_drain: Option<(Decoder, Exchange)>,
+        exchange: Exchange,
+        drain: Option<Decoder>,
     },
     /// Nothing is read any more.
     Over,
@@ -100,6 +129,15 @@ enum Wanted {
     Sink(Box<dyn BodySink>),
     /// Nobody: it was answered already.
     Nobody,
+}
+
+/// A request that is not answered yet.
+struct Ask {
+    /// What of its body was not read.
+    decoder: Decoder,
+    /// It waits for 100 (Continue) before it sends that.
+    expects: bool,
+    exchange: Exchange,
 }
 
 /// What the answer needs to know of its request.
@@ -119,13 +157,17 @@ impl Connection {
             pending: Bytes::new(),
             head: BytesMut::new(),
             scanner: Scanner::default(),
+            blanks: 0,
             output: VecDeque::new(),
             waiting: 0,
             fate: Fate::Open,
             deadline: now + limits.idle,
+            idle_since: now,
             peer_finished: false,
             is_stopping: false,
             requests: 0,
+            job: None,
+            entry: None,
         }
     }
 
@@ -154,8 +196,8 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (matches!(self.phase, Phase::Head | Phase::Body { .. }) && !self.is_backed_up())
-            .then_some(self.deadline)
+        let waits = matches!(self.phase, Phase::Head | Phase::Body { .. } | Phase::Later { .. });
+        (waits && !self.is_backed_up()).then_some(self.deadline)
     }
 
     /// The peer has not taken the answers that it has: no further request is looked at, and none is waited for.
@@ -184,9 +226,10 @@ impl Connection {
         match &self.phase {
             Phase::Head if self.head.is_empty() => self.end(Fate::Finish),
             Phase::Head if fault::is(Fault::NoHeadTimeout) => {}
-            Phase::Head => self.refuse(scope, refusal(408, "the request head took too long")),
+            Phase::Head => self.refuse(scope, refuse(408, "the request head took too long")),
             Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
-            Phase::Body { .. } => self.refuse(scope, refusal(408, "the request body took too long")),
+            Phase::Body { .. } => self.refuse(scope, refuse(408, "the request body took too long")),
+            Phase::Later { .. } => self.refuse(scope, refuse(503, "the answer took too long to make")),
             Phase::Answer { .. } | Phase::Over => {}
         }
     }
@@ -211,18 +254,19 @@ impl Connection {
         }
     }
 
-    /// A handler panicked: 500 where no answer has begun, a broken connection otherwise.
-    pub fn fail(&mut self, now: Now, date: &mut Date) {
-        if matches!(self.phase, Phase::Answer { .. }) {
-            return self.end(Fate::Drop);
+    /// Slow work that the handler has asked for: whoever takes it answers by [`handle_job`](Self::handle_job).
+    pub fn poll_job(&mut self) -> Option<(Ticket, Job)> {
+        self.job.take().map(|job| (Ticket(self.requests), job))
+    }
+
+    /// A job has said what to do. One that comes too late is ignored.
+    pub fn handle_job(&mut self, scope: &mut Scope<'_>, ticket: Ticket, outcome: Outcome) {
+        if !matches!(self.phase, Phase::Later { .. }) || ticket != Ticket(self.requests) {
+            return;
         }
-        let response = Response::problem(500, "the handler of this request failed");
-        let len = response.body.len().unwrap_or_default();
-        self.queue(response::head(&response, Framing::Length(len), date.at(now.wall), true, false));
-        if let Body::Whole(bytes) = response.body {
-            self.queue(bytes);
-        }
-        self.end(Fate::Finish);
+        let Phase::Later { ask } = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        self.handle_outcome(scope, ask, outcome);
+        self.advance(scope);
     }
 
     /// No more is wanted of this connection, beyond what it is doing: the program stops.
@@ -233,12 +277,20 @@ impl Connection {
         }
     }
 
+    /// The stream is gone, whatever was under way.
+    pub fn handle_gone(&mut self, now: Instant, house: &dyn House) {
+        if let Some((entry, _)) = self.entry.as_deref_mut() {
+            entry.is_cut = true;
+        }
+        self.log(now, house);
+    }
+
     fn advance(&mut self, scope: &mut Scope<'_>) {
         loop {
             let goes_on = match self.phase {
                 Phase::Head => !self.is_backed_up() && self.advance_head(scope),
                 Phase::Body { .. } => self.advance_body(scope),
-                Phase::Answer { .. } | Phase::Over => false,
+                Phase::Later { .. } | Phase::Answer { .. } | Phase::Over => false,
             };
             if !goes_on {
                 break;
@@ -247,15 +299,13 @@ impl Connection {
         if self.peer_finished && self.pending.is_empty() {
             match self.phase {
                 Phase::Head if self.head.is_empty() => self.end(Fate::Finish),
-                Phase::Head => self.refuse(scope, refusal(400, "the request ended early")),
+                Phase::Head => self.refuse(scope, refuse(400, "the request ended early")),
                 Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
-                Phase::Body { .. } => self.refuse(scope, refusal(400, "the request body ended early")),
-                Phase::Answer { .. } | Phase::Over => {}
+                Phase::Body { .. } => self.refuse(scope, refuse(400, "the request body ended early")),
+                Phase::Later { .. } | Phase::Answer { .. } | Phase::Over => {}
             }
         }
     }
-
-    // --- heads -----------------------------------------------------------------------------------------
 
     fn advance_head(&mut self, scope: &mut Scope<'_>) -> bool {
         if self.pending.is_empty() {
@@ -265,8 +315,7 @@ impl Connection {
             self.deadline = scope.now.mono + self.limits.head;
         }
         let before = self.head.len();
-        let room = limits::HEAD_BYTES + 1 - before;
-        let taken = self.pending.len().min(room);
+        let taken = self.pending.len().min(limits::HEAD_BYTES + 1 - before);
         // Most heads arrive whole, and are read where they are.
         let bytes = if before == 0 {
             &self.pending[..taken]
@@ -275,20 +324,28 @@ impl Connection {
             &self.head
         };
         match self.scanner.scan(bytes) {
-            Ok(None) => {
+            Ok(Scan::NeedMore) => {
                 let part = self.pending.split_to(taken);
                 if before == 0 {
                     self.head.extend_from_slice(&part);
                 }
                 !self.pending.is_empty()
             }
-            Ok(Some(len)) => {
-                let rest = self.pending.split_to(len - before);
-                self.scanner = Scanner::default();
+            Ok(Scan::Blank(len)) => {
+                self.begin_head(len - before);
+                self.blanks += 1;
+                self.deadline = self.idle_since + self.limits.idle;
+                if self.blanks > limits::BLANK_LINES {
+                    self.refuse_to(scope, false, refuse(400, "empty lines instead of a request"));
+                }
+                true
+            }
+            Ok(Scan::Head(len)) => {
+                let mut head = std::mem::take(&mut self.head);
+                let rest = self.begin_head(len - before);
                 if before == 0 {
                     self.handle_head(scope, &rest);
                 } else {
-                    let mut head = std::mem::take(&mut self.head);
                     head.truncate(len);
                     self.handle_head(scope, &head);
                 }
@@ -301,144 +358,51 @@ impl Connection {
         }
     }
 
+    /// The next head begins behind so many bytes of the input, which are given back.
+    fn begin_head(&mut self, len: usize) -> Bytes {
+        self.scanner = Scanner::default();
+        self.head.clear();
+        self.pending.split_to(len)
+    }
+
     fn handle_head(&mut self, scope: &mut Scope<'_>, head: &[u8]) {
         self.requests += 1;
-        let now = scope.now;
-        let parsed = head::parse(head, |request: &Request<'_>| {
+        self.blanks = 0;
+        let parsed = head::parse(head, scope.now, scope.house, |request: &Request<'_>| {
             let exchange = Exchange {
                 version: request.version,
                 keeps: request.keeps,
                 is_head: request.method == Method::Head,
             };
-            let outcome = scope.handler.handle_request(now, request);
-            (exchange, Decoder::new(request.body), request.expects_continue, outcome)
+            let decoder = Decoder::new(request.body);
+            let ask = Ask { decoder, expects: request.expects_continue, exchange };
+            let entry = scope.house.wants_access().then(|| Box::new((Entry::of(request), scope.now.mono)));
+            (ask, entry, scope.handler.handle_request(request))
         });
         match parsed {
-            Err(refusal) => self.refuse(scope, refusal),
-            Ok((exchange, decoder, expects, Outcome::Respond(response))) => {
-                // Who waits for 100-continue may send the body or not: only a closed connection is clear.
-                let left = decoder.known_left();
-                let can_drain =
-                    !(expects && left != Some(0)) && left.is_none_or(|n| n <= limits::DRAINED_BODY);
-                let exchange = Exchange { keeps: exchange.keeps && can_drain, ..exchange };
-                let drain = (left != Some(0) && can_drain && !fault::is(Fault::BodyReadAsRequest))
-                    .then_some((decoder, exchange));
-                self.answer(scope, exchange, response, drain);
-            }
-            Ok((exchange, decoder, expects, Outcome::Read(sink))) => {
-                if decoder.known_left().is_some_and(|n| n > sink.limit()) {
-                    return self.refuse(scope, refusal(413, "the body is larger than what is taken here"));
-                }
-                let is_coming = decoder.known_left() != Some(0) && self.pending.is_empty();
-                if expects && is_coming && !fault::is(Fault::NoContinue) {
-                    self.queue(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
-                }
-                self.begin_body(now.mono, decoder, Wanted::Sink(sink), exchange);
+            Err(refusal) => self.refuse_to(scope, head.starts_with(b"HEAD "), refusal),
+            Ok((ask, entry, outcome)) => {
+                self.entry = entry;
+                self.handle_outcome(scope, ask, outcome);
             }
         }
     }
 
-    // --- bodies ----------------------------------------------------------------------------------------
-
-    fn begin_body(&mut self, now: Instant, decoder: Decoder, wanted: Wanted, exchange: Exchange) {
-        self.deadline = now + self.limits.body_idle;
-        self.phase = Phase::Body { decoder, wanted, began: now, taken: 0, exchange };
-    }
-
-    fn advance_body(&mut self, scope: &mut Scope<'_>) -> bool {
-        let Phase::Body { decoder, wanted, began, taken, .. } = &mut self.phase else { return false };
-        let decoded = match decoder.decode(&mut self.pending) {
-            Ok(decoded) => decoded,
-            Err(refusal) => {
-                self.refuse(scope, refusal);
-                return false;
+    fn handle_outcome(&mut self, scope: &mut Scope<'_>, ask: Ask, outcome: Outcome) {
+        match outcome {
+            Outcome::Respond(response) => self.respond(scope, ask, response),
+            Outcome::Read(sink) => self.read_body(scope, ask, sink),
+            Outcome::Later(job) => {
+                self.job = Some(job);
+                self.deadline = scope.now.mono + self.limits.job;
+                self.phase = Phase::Later { ask };
             }
-        };
-        match decoded {
-            Decoded::NeedMore => false,
-            Decoded::Piece(piece) => {
-                *taken += piece.len() as u64;
-                // The next piece must come in time, and the whole at the least rate.
-                let at_rate =
-                    *began + self.limits.body_idle + Duration::from_secs(*taken / limits::BODY_MIN_RATE);
-                self.deadline = at_rate.min(scope.now.mono + self.limits.body_idle);
-                let limit = match wanted {
-                    Wanted::Sink(sink) => sink.limit(),
-                    Wanted::Nobody => limits::DRAINED_BODY,
-                };
-                if *taken > limit {
-                    self.refuse(scope, refusal(413, "the body is larger than what is taken here"));
-                    return false;
-                }
-                if let Wanted::Sink(sink) = wanted {
-                    sink.handle_piece(piece);
-                }
-                true
-            }
-            Decoded::End => {
-                self.end_body(scope);
-                true
-            }
-        }
-    }
-
-    fn end_body(&mut self, scope: &mut Scope<'_>) {
-        let Phase::Body { wanted, exchange, .. } = std::mem::replace(&mut self.phase, Phase::Over) else {
-            return;
-        };
-        match wanted {
-            Wanted::Sink(sink) => self.answer(scope, exchange, sink.finish(), None),
-            Wanted::Nobody => self.next_request(scope.now.mono, exchange.keeps),
-        }
-    }
-
-    // --- answers ---------------------------------------------------------------------------------------
-
-    /// Queues an answer. `drain` is the body of its request, if that is still to be read and thrown away.
-    fn answer(
-        &mut self,
-        scope: &mut Scope<'_>,
-        mut exchange: Exchange,
-        mut response: Response,
-        drain: Option<(Decoder, Exchange)>,
-    ) {
-        let framing = match response.body.len() {
-            Some(len) => Framing::Length(len),
-            None if exchange.version == Version::Http11 => Framing::Chunked,
-            None => Framing::UntilClose,
-        };
-        exchange.keeps &= framing != Framing::UntilClose && !(self.peer_finished && self.pending.is_empty());
-        exchange.keeps &= !self.is_stopping;
-        let keeps_1_0 = exchange.version == Version::Http10;
-        let date = scope.date.at(scope.now.wall);
-        self.queue(response::head(&response, framing, date, !exchange.keeps, keeps_1_0));
-        let body =
-            if exchange.is_head { Body::Empty } else { std::mem::replace(&mut response.body, Body::Empty) };
-        match body {
-            Body::Empty => {}
-            Body::Whole(bytes) => self.queue(bytes),
-            Body::Pieces(pieces) => pieces.into_iter().for_each(|p| self.queue(p)),
-            Body::Source(source) => {
-                let then_drain = drain.map(|(decoder, _)| (decoder, exchange));
-                if then_drain.is_none() && !exchange.keeps {
-                    self.fate = Fate::Finish;
-                }
-                self.phase = Phase::Answer { source, framing, given: 0, then_drain };
-                return;
-            }
-        }
-        self.after_answer(scope.now.mono, exchange.keeps, drain.map(|(decoder, _)| (decoder, exchange)));
-    }
-
-    fn after_answer(&mut self, now: Instant, keeps: bool, drain: Option<(Decoder, Exchange)>) {
-        match drain {
-            Some((decoder, exchange)) => self.begin_body(now, decoder, Wanted::Nobody, exchange),
-            None => self.next_request(now, keeps),
         }
     }
 
     fn next_request(&mut self, now: Instant, keeps: bool) {
         if keeps && !self.is_stopping {
+            self.idle_since = now;
             self.deadline = now + self.limits.idle;
             self.phase = Phase::Head;
         } else {
@@ -446,55 +410,12 @@ impl Connection {
         }
     }
 
-    fn queue(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.waiting += bytes.len();
-            self.output.push_back(bytes);
+    /// Tells the access log what came of the request.
+    fn log(&mut self, now: Instant, house: &dyn House) {
+        if let Some(mut entry) = self.entry.take() {
+            entry.0.took = now.since(entry.1);
+            house.handle_access(&entry.0);
         }
-    }
-
-    fn pull_body(&mut self, scope: &mut Scope<'_>, room: usize) {
-        let Phase::Answer { source, framing, given, .. } = &mut self.phase else { return };
-        let framing = *framing;
-        match source.poll_body(room.min(limits::BODY_PIECE)) {
-            Piece::Chunk(piece) => {
-                *given += piece.len() as u64;
-                if framing == Framing::Chunked {
-                    self.queue(Bytes::from(format!("{:x}\r\n", piece.len())));
-                    self.queue(piece);
-                    self.queue(Bytes::from_static(b"\r\n"));
-                } else {
-                    self.queue(piece);
-                }
-            }
-            Piece::End => {
-                let given = *given;
-                let Phase::Answer { then_drain, .. } = std::mem::replace(&mut self.phase, Phase::Over) else {
-                    return;
-                };
-                if matches!(framing, Framing::Length(n) if n != given) {
-                    // The head has promised another length: only a broken connection tells the truth.
-                    return self.end(Fate::Drop);
-                }
-                if framing == Framing::Chunked {
-                    self.queue(Bytes::from_static(b"0\r\n\r\n"));
-                }
-                let keeps = self.fate == Fate::Open;
-                self.after_answer(scope.now.mono, keeps, then_drain);
-                self.advance(scope);
-            }
-        }
-    }
-
-    /// Answers what cannot be served, and ends the connection.
-    fn refuse(&mut self, scope: &mut Scope<'_>, refusal: Refusal) {
-        let was_answered = matches!(self.phase, Phase::Body { wanted: Wanted::Nobody, .. });
-        if !was_answered {
-            let response = Response::problem(refusal.status.0, refusal.detail);
-            let exchange = Exchange { version: Version::Http11, keeps: false, is_head: false };
-            self.answer(scope, exchange, response, None);
-        }
-        self.end(Fate::Finish);
     }
 
     fn end(&mut self, fate: Fate) {
@@ -502,11 +423,8 @@ impl Connection {
         self.fate = fate;
         self.pending = Bytes::new();
         self.head = BytesMut::new();
+        self.job = None;
     }
-}
-
-fn refusal(status: u16, detail: &'static str) -> Refusal {
-    Refusal { status: Status(status), detail }
 }
 
 #[cfg(test)]

@@ -1,22 +1,18 @@
-//! Request heads: RFC 9112 2 to 6, RFC 9110 5 to 9.
+//! Request heads: RFC 9112 3 to 6, RFC 9110 5 to 9.
 //!
-//! [`Scanner`] looks at each byte once, wherever the head is cut, and finds its end; `httparse` then cuts it into
-//! tokens, once. It takes a bare LF for a line end and knows no relation between fields, so both are judged here.
+//! The scanner has found the end of a head and judged its line ends; `httparse` cuts it into tokens, once. It knows no
+//! relation between fields, so what they say together is judged here.
 
 use std::mem::MaybeUninit;
-use std::str;
+use std::net::SocketAddrV4;
+use std::{fmt, str};
 
+use super::handler::House;
 use super::response::Status;
+use super::target::{self, Authority};
 use crate::fault::{self, Fault};
 use crate::limits;
-
-/// Finds the end of a head that arrives in pieces.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Scanner {
-    scanned: usize,
-    line_start: usize,
-    has_request_line: bool,
-}
+use crate::time::Now;
 
 /// Why a request is refused, before anybody looks at what it asks for. The connection ends with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,50 +23,8 @@ pub struct Refusal {
     pub detail: &'static str,
 }
 
-const fn refuse(status: u16, detail: &'static str) -> Refusal {
+pub(super) const fn refuse(status: u16, detail: &'static str) -> Refusal {
     Refusal { status: Status(status), detail }
-}
-
-impl Scanner {
-    /// Looks at what of `head` it has not seen. Gives the length of the head once its empty line has come.
-    pub(super) fn scan(&mut self, head: &[u8]) -> Result<Option<usize>, Refusal> {
-        while let Some(&byte) = head.get(self.scanned) {
-            let at = self.scanned;
-            self.scanned += 1;
-            match byte {
-                b'\n' => {
-                    let follows_cr = at > self.line_start && head[at - 1] == b'\r';
-                    if !follows_cr && !fault::is(Fault::BareLfAccepted) {
-                        return Err(refuse(400, "a line ends in a bare LF"));
-                    }
-                    let is_empty = at == self.line_start + usize::from(follows_cr);
-                    self.line_start = at + 1;
-                    match (is_empty, self.has_request_line) {
-                        (true, true) => return Ok(Some(at + 1)),
-                        // RFC 9112 2.2: an empty line before the request line is ignored, a few of them here.
-                        (true, false) if at > 8 => {
-                            return Err(refuse(400, "empty lines instead of a request"));
-                        }
-                        (true, false) => {}
-                        (false, _) => self.has_request_line = true,
-                    }
-                }
-                0 => return Err(refuse(400, "a NUL in the head")),
-                _ if at > self.line_start && head[at - 1] == b'\r' => {
-                    return Err(refuse(400, "a CR without LF"));
-                }
-                _ => {}
-            }
-        }
-        // The method and the version take some room beside the target.
-        if !self.has_request_line && self.scanned - self.line_start > limits::TARGET_BYTES + 64 {
-            return Err(refuse(414, "the request target is too long"));
-        }
-        if self.scanned > limits::HEAD_BYTES {
-            return Err(refuse(431, "the head is too long"));
-        }
-        Ok(None)
-    }
 }
 
 /// Methods of RFC 9110 9 and RFC 5789.
@@ -89,6 +43,21 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Trace => "TRACE",
+            Self::Connect => "CONNECT",
+        }
+    }
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "GET" => Self::Get,
@@ -122,7 +91,7 @@ pub(super) enum BodyLength {
 }
 
 /// A request's head, lent from the buffer in which it arrived.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The method.
     pub method: Method,
@@ -134,6 +103,9 @@ pub struct Request<'a> {
     pub version: Version,
     /// The host that is asked, with its port if there is one.
     pub host: &'a str,
+    /// When it is asked.
+    pub now: Now,
+    pub(super) house: &'a dyn House,
     fields: &'a [httparse::Header<'a>],
     pub(super) body: BodyLength,
     pub(super) keeps: bool,
@@ -141,17 +113,30 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// Whose request it is.
+    pub fn peer(&self) -> SocketAddrV4 {
+        self.house.peer()
+    }
+
+    /// What the house counts, in the text format of Prometheus.
+    pub fn metrics(&self) -> String {
+        let mut text = String::with_capacity(8 << 10);
+        self.house.write_metrics(&mut text);
+        text
+    }
+
     /// The value of the first field of this name, white space around it removed.
     pub fn field(&self, name: &str) -> Option<&'a [u8]> {
         self.values(name).next()
     }
 
-    fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+    /// The values of all fields of this name, in their order.
+    pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
         self.fields.iter().filter(move |f| f.name.eq_ignore_ascii_case(name)).map(|f| f.value.trim_ascii())
     }
 
     /// The elements of a list field: RFC 9110 5.6.1.
-    fn list<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+    pub fn list<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
         self.values(name)
             .flat_map(|v| v.split(|&b| b == b','))
             .map(<[u8]>::trim_ascii)
@@ -159,37 +144,47 @@ impl<'a> Request<'a> {
     }
 }
 
+impl fmt::Debug for Request<'_> {
+    /// No field and no query: what is secret stands there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({} {})", self.method.name(), self.path)
+    }
+}
+
 /// Cuts a whole head into tokens, judges it, and lends it to `use_it`.
-pub(super) fn parse<T>(head: &[u8], use_it: impl FnOnce(&Request<'_>) -> T) -> Result<T, Refusal> {
+pub(super) fn parse<T>(
+    head: &[u8],
+    now: Now,
+    house: &dyn House,
+    use_it: impl FnOnce(&Request<'_>) -> T,
+) -> Result<T, Refusal> {
     let mut fields = [const { MaybeUninit::uninit() }; limits::HEADER_FIELDS];
     let mut raw = httparse::Request::new(&mut []);
     match raw.parse_with_uninit_headers(head, &mut fields) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(refuse(400, "the head is not complete")),
         Err(httparse::Error::TooManyHeaders) => return Err(refuse(431, "too many header fields")),
-        Err(httparse::Error::Version) => return Err(wrong_version(head)),
+        Err(httparse::Error::Version) => return parse(&as_known_version(head)?, now, house, use_it),
         Err(_) => return Err(refuse(400, "the head is malformed")),
     }
     let version = if raw.version == Some(1) { Version::Http11 } else { Version::Http10 };
     let method =
         Method::parse(raw.method.unwrap_or_default()).ok_or(refuse(501, "the method is not known"))?;
-    let target = raw.path.unwrap_or_default();
-    if target.len() > limits::TARGET_BYTES {
-        return Err(refuse(414, "the request target is too long"));
-    }
-    let (authority, path, query) = split_target(method, target)?;
+    let target = target::parse(method, raw.path.unwrap_or_default())?;
     let mut request = Request {
         method,
-        path,
-        query,
+        path: target.path,
+        query: target.query,
         version,
         host: "",
+        now,
+        house,
         fields: raw.headers,
         body: BodyLength::Exactly(0),
         keeps: false,
         expects_continue: false,
     };
-    request.host = host(&request, authority)?;
+    request.host = host(&request, target.authority)?;
     request.body = body_length(&request)?;
     let closes = request.list("Connection").any(|t| t.eq_ignore_ascii_case(b"close"));
     let keeps = request.list("Connection").any(|t| t.eq_ignore_ascii_case(b"keep-alive"));
@@ -198,76 +193,47 @@ pub(super) fn parse<T>(head: &[u8], use_it: impl FnOnce(&Request<'_>) -> T) -> R
     Ok(use_it(&request))
 }
 
-/// RFC 9110 15.6.6 for any version but the two that are spoken, HTTP/1.2 among them (which RFC 9110 6.2 would take for
-/// 1.1; nobody sends it, and httparse does not read it); 400 for what is no version.
-fn wrong_version(head: &[u8]) -> Refusal {
-    let line = head.split(|&b| b == b'\r').find(|l| !l.trim_ascii().is_empty()).unwrap_or_default();
-    match line.rsplit(|&b| b == b' ').next() {
+/// A head of HTTP/1.2 or later as one of 1.1, which RFC 9110 6.2 takes it for, and `httparse` does not read. 505 for
+/// another major version (RFC 9110 15.6.6), 400 for what is no version.
+fn as_known_version(head: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let end = head.iter().position(|&b| b == b'\r').unwrap_or(head.len());
+    match head[..end].rsplit(|&b| b == b' ').next() {
+        Some(b"HTTP/1.0" | b"HTTP/1.1") | None => Err(refuse(400, "the head is malformed")),
+        Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor]) if minor.is_ascii_digit() => {
+            let mut head = head.to_vec();
+            head[end - 1] = b'1';
+            Ok(head)
+        }
         Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            refuse(505, "only the versions 1.1 and 1.0 are spoken here")
+            Err(refuse(505, "only the versions 1.1 and 1.0 are spoken here"))
         }
-        _ => refuse(400, "the request line is malformed"),
+        _ => Err(refuse(400, "the request line is malformed")),
     }
-}
-
-/// RFC 9112 3.2: origin-form, absolute-form, `*`. The authority-form is for CONNECT, which a proxy would know.
-fn split_target(method: Method, target: &str) -> Result<(Option<&str>, &str, Option<&str>), Refusal> {
-    if !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-        return Err(refuse(400, "the request target is malformed"));
-    }
-    if method == Method::Connect {
-        return Err(refuse(501, "CONNECT is for proxies"));
-    }
-    if target == "*" {
-        let is_options = method == Method::Options;
-        return if is_options {
-            Ok((None, "*", None))
-        } else {
-            Err(refuse(400, "* is a target of OPTIONS only"))
-        };
-    }
-    let (authority, rest) = if target.starts_with('/') {
-        (None, target)
-    } else {
-        let scheme = target.get(..7).filter(|s| s.eq_ignore_ascii_case("http://"));
-        let rest = scheme.map(|_| &target[7..]).ok_or(refuse(400, "the request target is malformed"))?;
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        (Some(&rest[..end]), &rest[end..])
-    };
-    let (path, query) = match rest.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (rest, None),
-    };
-    Ok((authority, if path.is_empty() { "/" } else { path }, query))
 }
 
 /// RFC 9112 3.2: one Host, required by HTTP/1.1. Where an absolute target names another host, RFC 9112 3.2.2 lets the
 /// target win; here it is refused, since two programs may each believe the other of the two.
 fn host<'a>(request: &Request<'a>, authority: Option<&'a str>) -> Result<&'a str, Refusal> {
+    const MALFORMED: Refusal = refuse(400, "the host is malformed");
     let mut hosts = request.values("Host");
-    let host = match (hosts.next(), hosts.next()) {
+    let field = match (hosts.next(), hosts.next()) {
         _ if fault::is(Fault::HostUnchecked) => return Ok(""),
         (Some(_), Some(_)) => return Err(refuse(400, "more than one Host")),
         (None, _) if request.version == Version::Http11 => return Err(refuse(400, "no Host")),
-        (host, _) => str::from_utf8(host.unwrap_or_default()).unwrap_or("\n"),
+        (host, _) => str::from_utf8(host.unwrap_or_default()).map_err(|_| MALFORMED)?,
     };
-    for authority in [Some(host), authority].into_iter().flatten() {
-        let is_fine =
-            authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&b));
-        if !is_fine {
-            return Err(refuse(400, "the host is malformed"));
-        }
+    let host = Authority::parse(field).ok_or(MALFORMED)?;
+    let Some(target) = authority else { return Ok(field) };
+    let named = Authority::parse(target).ok_or(MALFORMED)?;
+    if named.is_empty() {
+        return Err(refuse(400, "the request target has no host"));
     }
-    match authority {
-        Some("") => Err(refuse(400, "the request target has no host")),
-        Some(authority) if request.version == Version::Http11 && !authority.eq_ignore_ascii_case(host) => {
-            Err(refuse(400, "Host and the request target do not agree"))
-        }
-        Some(authority) => Ok(authority),
-        None => Ok(host),
+    if request.version == Version::Http11 && !named.agrees_with(&host) {
+        return Err(refuse(400, "Host and the request target do not agree"));
     }
+    Ok(target)
 }
 
 /// RFC 9112 6.3, and every doubt is a refusal: what two programs read in two ways smuggles requests.
@@ -314,15 +280,29 @@ fn expects_continue(request: &Request<'_>) -> Result<bool, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scanner::{Scan, Scanner};
     use super::*;
+    use crate::time::Instant;
+
+    const NOW: Now = Now { mono: Instant::ZERO, wall: 0 };
+
+    struct NoHouse;
+
+    impl House for NoHouse {
+        fn peer(&self) -> SocketAddrV4 {
+            SocketAddrV4::new([192, 0, 2, 1].into(), 1)
+        }
+        fn write_metrics(&self, _: &mut String) {}
+    }
 
     /// The status of the refusal, or 0.
     fn judge(head: &str) -> u16 {
-        let mut scanner = Scanner::default();
-        match scanner.scan(head.as_bytes()) {
+        match Scanner::default().scan(head.as_bytes()) {
             Err(refusal) => refusal.status.0,
-            Ok(None) => 1,
-            Ok(Some(len)) => parse(&head.as_bytes()[..len], |_| 0).unwrap_or_else(|r| r.status.0),
+            Ok(Scan::NeedMore | Scan::Blank(_)) => 1,
+            Ok(Scan::Head(len)) => {
+                parse(&head.as_bytes()[..len], NOW, &NoHouse, |_| 0).unwrap_or_else(|r| r.status.0)
+            }
         }
     }
 
@@ -334,7 +314,7 @@ mod tests {
     fn request_lines_are_judged() {
         for (line, status) in [
             ("GET / HTTP/1.1", 0),
-            ("\r\nGET / HTTP/1.1", 0),
+            ("\r\nGET / HTTP/1.1", 1),
             ("GET http://a/b?c HTTP/1.1", 0),
             ("OPTIONS * HTTP/1.1", 0),
             ("GET * HTTP/1.1", 400),
@@ -351,7 +331,8 @@ mod tests {
             ("get / HTTP/1.1", 501),
             ("CONNECT a:80 HTTP/1.1", 501),
             ("GET / HTTP/2.0", 505),
-            ("GET / HTTP/1.2", 505),
+            ("GET / HTTP/1.2", 0),
+            ("GET / HTTP/1.x", 400),
             ("GET / http/1.1", 400),
         ] {
             assert_eq!(judge(&format!("{line}\r\nHost: a\r\n\r\n")), status, "{line:?}");
@@ -406,16 +387,5 @@ mod tests {
         assert_eq!(with_fields(&"X: y\r\n".repeat(101)[..101 * 6 - 2]), 431);
         assert_eq!(with_fields(&"X: y\r\n".repeat(99)[..99 * 6 - 2]), 0);
         assert_eq!(judge(&format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(70_000))), 431);
-        assert_eq!(judge(&"\r\n".repeat(20)), 400);
-    }
-
-    #[test]
-    fn the_end_is_found_wherever_the_head_is_cut() {
-        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
-        for cut in 0..head.len() {
-            let mut scanner = Scanner::default();
-            let first = scanner.scan(&head[..cut]).unwrap();
-            assert_eq!(first.or_else(|| scanner.scan(head).unwrap()), Some(head.len() - 4), "{cut}");
-        }
     }
 }

@@ -5,15 +5,19 @@
 //!
 //! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
 
+mod access;
 mod body;
 mod connection;
 mod date;
 mod handler;
 mod head;
 mod response;
+mod scanner;
+mod target;
 
-pub use connection::{Connection, Fate, Limits, Scope};
+pub use access::Entry;
+pub use connection::{Connection, Fate, Limits, Scope, Ticket};
 pub use date::Date;
-pub use handler::{BodySink, Handler, Outcome};
+pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome};
 pub use head::{Method, Refusal, Request, Version};
 pub use response::{Body, BodySource, Piece, Response, Status};

@@ -12,9 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
-use crate::app::{App, Desk};
 use crate::fault::{self, Fault};
-use crate::http::{Connection, Date, Fate, Limits, Scope};
+use crate::http::{Connection, Date, Entry, Fate, Handler, House, Limits, Scope};
 use crate::limits;
 use crate::serve::vitals::{ServeCounters, Snapshot};
 use crate::stack::{ConnId, Stack};
@@ -30,7 +29,7 @@ pub struct Surroundings<'a> {
     /// Where its stream is.
     pub stack: &'a mut Stack,
     /// Who answers.
-    pub app: &'a mut App,
+    pub handler: &'a mut dyn Handler,
     /// What is counted.
     pub counters: &'a mut ServeCounters,
 }
@@ -42,6 +41,33 @@ pub enum Next {
     Open,
     /// It is over, and its stream released.
     Gone,
+}
+
+/// The target of the access log's lines.
+const ACCESS: &str = "access";
+
+/// The house as a request sees it.
+struct Around<'a> {
+    peer: SocketAddrV4,
+    vitals: Snapshot<'a>,
+}
+
+impl House for Around<'_> {
+    fn peer(&self) -> SocketAddrV4 {
+        self.peer
+    }
+
+    fn write_metrics(&self, out: &mut String) {
+        self.vitals.write_metrics(out);
+    }
+
+    fn wants_access(&self) -> bool {
+        log::log_enabled!(target: ACCESS, log::Level::Info)
+    }
+
+    fn handle_access(&self, entry: &Entry) {
+        log::info!(target: ACCESS, "{} {entry}", self.peer);
+    }
 }
 
 /// One session.
@@ -250,9 +276,9 @@ impl Session {
         around: &mut Surroundings<'_>,
         f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T,
     ) -> Option<T> {
-        let snapshot = Snapshot { stack: &*around.stack, serve: *around.counters };
-        let mut desk = Desk { app: around.app, vitals: &snapshot };
-        let mut scope = Scope { now: around.now, date: around.date, handler: &mut desk };
+        let vitals = Snapshot { stack: &*around.stack, serve: *around.counters };
+        let house = Around { peer: self.remote, vitals };
+        let mut scope = Scope { now: around.now, date: around.date, handler: around.handler, house: &house };
         let http = &mut self.http;
         match catch_unwind(AssertUnwindSafe(|| f(http, &mut scope))) {
             Ok(result) => Some(result),
@@ -277,7 +303,9 @@ impl Session {
         Next::Gone
     }
 
-    fn report(&self, around: &mut Surroundings<'_>, why: &str) {
+    fn report(&mut self, around: &mut Surroundings<'_>, why: &str) {
+        let vitals = Snapshot { stack: &*around.stack, serve: *around.counters };
+        self.http.handle_gone(around.now.mono, &Around { peer: self.remote, vitals });
         around.counters.requests += self.http.requests();
         log::info!(
             "{} {why}: {} requests, {} bytes in, {} bytes out, {}",

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::app::Vitals;
 use crate::stack::Stack;
 
 /// What is counted above the stack.
@@ -56,10 +55,9 @@ impl Snapshot<'_> {
             ("tcp_time_wait", "Connections in TIME-WAIT now", time_wait),
         ]
     }
-}
 
-impl Vitals for Snapshot<'_> {
-    fn write_metrics(&self, out: &mut String) {
+    /// Appends all of them.
+    pub fn write_metrics(&self, out: &mut String) {
         let mut write = || -> std::fmt::Result {
             for (name, help, value) in self.counters() {
                 writeln!(out, "# HELP taphouse_{name}_total {help}.\n# TYPE taphouse_{name}_total counter")?;

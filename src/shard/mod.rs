@@ -16,10 +16,9 @@ pub mod scribe;
 use std::fmt;
 use std::io;
 
-use crate::app::App;
 use crate::control::House;
 use crate::frame::Frame;
-use crate::http::{Date, Limits};
+use crate::http::{Date, Handler, Limits};
 use crate::limits;
 use crate::link::{Instrumented, Link, Received, Sent};
 use crate::rand::Seed;
@@ -84,7 +83,7 @@ pub struct Shard<L> {
     stack: Stack,
     sessions: Vec<Option<Session>>,
     live: usize,
-    app: App,
+    handler: Box<dyn Handler>,
     date: Date,
     counters: ServeCounters,
     config: Config,
@@ -99,7 +98,7 @@ pub struct Shard<L> {
 
 impl<L: Link> Shard<L> {
     /// A shard that begins to claim its address now.
-    pub fn new(link: L, config: Config, seed: &Seed, now: Instant) -> Self {
+    pub fn new(link: L, config: Config, handler: Box<dyn Handler>, seed: &Seed, now: Instant) -> Self {
         let mut stack = Stack::new(config.stack.clone(), seed, now);
         stack.listen(config.port, config.listen);
         Self {
@@ -107,7 +106,7 @@ impl<L: Link> Shard<L> {
             stack,
             sessions: Vec::new(),
             live: 0,
-            app: App::default(),
+            handler,
             date: Date::default(),
             counters: ServeCounters::default(),
             config,
@@ -266,7 +265,7 @@ impl<L: Link> Shard<L> {
             now,
             date: &mut self.date,
             stack: &mut self.stack,
-            app: &mut self.app,
+            handler: &mut *self.handler,
             counters: &mut self.counters,
         };
         if f(session, &mut around) == Next::Gone {
@@ -289,6 +288,7 @@ mod tests {
     use super::*;
     use crate::arp::ProbeMode;
     use crate::frame::{Medium, Properties};
+    use crate::http::{Outcome, Request, Response};
 
     const PROPERTIES: Properties = Properties { medium: Medium::Ethernet { fcs: false }, mtu: 1500 };
 
@@ -307,6 +307,14 @@ mod tests {
         }
     }
 
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn handle_request(&mut self, _: &Request<'_>) -> Outcome {
+            Outcome::Respond(Response::text(200, ""))
+        }
+    }
+
     #[test]
     fn a_link_that_takes_nothing_is_not_asked_without_a_pause() {
         let config = Config {
@@ -322,7 +330,7 @@ mod tests {
             listen: ListenConfig::default(),
             http: Limits::default(),
         };
-        let mut shard = Shard::new(Down, config, &Seed::from_u64(1), Instant::ZERO);
+        let mut shard = Shard::new(Down, config, Box::new(Nobody), &Seed::from_u64(1), Instant::ZERO);
         let mut now = Instant::ZERO;
         let mut turns = 0;
         while now < Instant::ZERO + Duration::from_secs(1) && turns < 1000 {

@@ -35,13 +35,6 @@ impl Raw {
     }
 }
 
-/// The house is known to do otherwise than the case says.
-pub(crate) struct Gap {
-    pub(crate) why: &'static str,
-    /// What the failure says, as long as it is this one.
-    pub(crate) fails: &'static str,
-}
-
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// The RFC and its section, as `9112 3.2`.
@@ -60,7 +53,6 @@ pub(crate) struct Case {
     pub(crate) lacks: &'static [&'static str],
     /// The content of the last answer.
     pub(crate) body: Option<&'static [u8]>,
-    pub(crate) gap: Option<Gap>,
 }
 
 impl Case {
@@ -82,7 +74,6 @@ impl Case {
             has: &[],
             lacks: &[],
             body: None,
-            gap: None,
         }
     }
 
@@ -123,9 +114,5 @@ impl Case {
 
     pub(crate) const fn body(self, body: &'static [u8]) -> Self {
         Self { body: Some(body), ..self }
-    }
-
-    pub(crate) const fn known_gap(self, fails: &'static str, why: &'static str) -> Self {
-        Self { gap: Some(Gap { why, fails }), ..self }
     }
 }

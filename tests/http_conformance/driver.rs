@@ -1,10 +1,12 @@
 //! A client without a wire: hands bytes to a connection in parts, takes what it says, and judges both.
 
+use std::net::SocketAddrV4;
+
 use bytes::Bytes;
-use taphouse::app::{App, Desk, Vitals};
+use taphouse::app::App;
 use taphouse::http::{
-    Body, BodySource, Connection, Date, Fate, Handler, Limits, Outcome as Decision, Piece, Request, Response,
-    Scope,
+    Body, BodySource, Connection, Date, Fate, Handler, House, Limits, Outcome as Decision, Piece, Request,
+    Response, Scope,
 };
 use taphouse::time::{Duration, Instant, Now};
 
@@ -27,24 +29,28 @@ const CUT_SELDOM: usize = 1 << 20;
 /// Up to here it is also sent byte by byte, and beyond in parts of a prime number of bytes.
 const BYTE_BY_BYTE: usize = 80_000;
 
-struct NoVitals;
+struct Alone;
 
-impl Vitals for NoVitals {
+impl House for Alone {
+    fn peer(&self) -> SocketAddrV4 {
+        SocketAddrV4::new([192, 0, 2, 1].into(), 50_000)
+    }
+
     fn write_metrics(&self, out: &mut String) {
         out.push_str("none 0\n");
     }
 }
 
 /// The house's routes, and one whose answer has no length that is known before: `/stream`.
-struct House<'a>(Desk<'a>);
+struct Routes(App);
 
-impl Handler for House<'_> {
-    fn handle_request(&mut self, now: Now, request: &Request<'_>) -> Decision {
+impl Handler for Routes {
+    fn handle_request(&mut self, request: &Request<'_>) -> Decision {
         match request.path {
             "/stream" => {
                 Decision::Respond(Response::new(200, "text/plain", Body::Source(Box::new(Words(0)))))
             }
-            _ => self.0.handle_request(now, request),
+            _ => self.0.handle_request(request),
         }
     }
 }
@@ -68,7 +74,7 @@ impl BodySource for Words {
 /// One connection, and its client.
 pub(crate) struct Client {
     http: Connection,
-    app: App,
+    routes: Routes,
     date: Date,
     now: Now,
     pub(crate) output: Vec<u8>,
@@ -79,7 +85,7 @@ impl Client {
         let now = Now { mono: Instant::ZERO, wall: WALL };
         Self {
             http: Connection::new(now.mono, Limits::default()),
-            app: App::default(),
+            routes: Routes(App::default()),
             date: Date::default(),
             now,
             output: Vec::new(),
@@ -87,8 +93,8 @@ impl Client {
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
-        let mut house = House(Desk { app: &mut self.app, vitals: &NoVitals });
-        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut house };
+        let (handler, date) = (&mut self.routes, &mut self.date);
+        let mut scope = Scope { now: self.now, date, handler, house: &Alone };
         f(&mut self.http, &mut scope)
     }
 

@@ -3,9 +3,6 @@
 //! The tables say for each request its section, the answers that it must get, and whether the connection goes on.
 //! Every case is delivered whole, byte by byte, in two parts at each offset, behind another request and before
 //! one; each delivery must give the same bytes. `waits` has what needs time or an end of the client's side.
-//!
-//! A case that is marked by `known_gap` says what is right, and that the house does otherwise: it must go on to
-//! fail in the way that is written there, so that neither a repair nor a further break goes unnoticed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
@@ -52,14 +49,8 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     TABLES.iter().copied().flatten()
 }
 
-/// A case is as it must be, or, where the house is known to be wrong, still wrong in the known way.
 fn judge(case: &Case) -> Result<(), String> {
-    match (run(case), &case.gap) {
-        (result, None) => result.map_err(|e| format!("{} (RFC {}): {e}", case.name, case.section)),
-        (Ok(()), Some(gap)) => Err(format!("{}: right now, but marked as a gap: {}", case.name, gap.why)),
-        (Err(e), Some(gap)) if e.contains(gap.fails) => Ok(()),
-        (Err(e), Some(gap)) => Err(format!("{}: fails, but not by {:?}: {e}", case.name, gap.fails)),
-    }
+    run(case).map_err(|e| format!("{} (RFC {}): {e}", case.name, case.section))
 }
 
 fn judge_tables(tables: &[&'static [Case]]) {

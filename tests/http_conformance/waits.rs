@@ -3,7 +3,6 @@
 use taphouse::http::Fate;
 
 use crate::answers;
-use crate::case::Gap;
 use crate::driver::{Client, judge_answers};
 
 pub(crate) enum Step {
@@ -25,7 +24,6 @@ pub(crate) struct Script {
     /// The statuses of all answers, interim ones included, and what becomes of the connection.
     answers: &'static [u16],
     fate: Fate,
-    gap: Option<Gap>,
 }
 
 use Fate::{Finish, Open};
@@ -46,22 +44,12 @@ const fn script(
     answers: &'static [u16],
     fate: Fate,
 ) -> Script {
-    Script { name, section, steps, answers, fate, gap: None }
+    Script { name, section, steps, answers, fate }
 }
 
 impl Script {
-    const fn known_gap(self, fails: &'static str, why: &'static str) -> Self {
-        Self { gap: Some(Gap { why, fails }), ..self }
-    }
-
-    /// As it must be, or wrong in the known way.
     pub(crate) fn judge(&self) -> Result<(), String> {
-        match (self.run(), &self.gap) {
-            (result, None) => result.map_err(|e| format!("{} (RFC {}): {e}", self.name, self.section)),
-            (Ok(()), Some(gap)) => Err(format!("{}: right now, but marked as a gap: {}", self.name, gap.why)),
-            (Err(e), Some(gap)) if e.contains(gap.fails) => Ok(()),
-            (Err(e), Some(gap)) => Err(format!("{}: fails, but not by {:?}: {e}", self.name, gap.fails)),
-        }
+        self.run().map_err(|e| format!("{} (RFC {}): {e}", self.name, self.section))
     }
 
     fn run(&self) -> Result<(), String> {
@@ -88,8 +76,6 @@ impl Script {
         if is_refused { Err("a refusal that does not say close".to_owned()) } else { Ok(()) }
     }
 }
-
-const STRAY: &str = "an empty line in front of a request line is taken for the begin of a request";
 
 pub(crate) const SCRIPTS: &[Script] = &[
     script("a connection without a request", "9112 9.5", &[Wait(75)], &[], Finish),
@@ -251,16 +237,14 @@ pub(crate) const SCRIPTS: &[Script] = &[
         &[GET, Give(b"\r\n"), End],
         &[200],
         Finish,
-    )
-    .known_gap("[200, 400] and Finish instead", STRAY),
+    ),
     script(
         "an empty line behind a request, and a wait",
         "9112 2.2",
         &[GET, Give(b"\r\n"), Wait(20), GET],
         &[200, 200],
         Open,
-    )
-    .known_gap("[200, 408] and Finish instead", STRAY),
+    ),
     script(
         "continue is not repeated",
         "9110 10.1.1",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::http::response::Response;
+use crate::http::response::{Body, Piece, Response};
 
 /// Answers everything with its own description, takes bodies up to 100 bytes on PUT, and gives seven bytes of
 /// unknown length on /stream.
@@ -14,9 +14,18 @@ impl BodySink for Collect {
     fn handle_piece(&mut self, piece: Bytes) {
         self.0.extend(piece);
     }
-    fn finish(self: Box<Self>) -> Response {
-        Response::text(200, self.0)
+    fn finish(self: Box<Self>) -> Outcome {
+        Outcome::Respond(Response::text(200, self.0))
     }
+}
+
+struct Alone;
+
+impl House for Alone {
+    fn peer(&self) -> std::net::SocketAddrV4 {
+        std::net::SocketAddrV4::new([192, 0, 2, 1].into(), 50_000)
+    }
+    fn write_metrics(&self, _: &mut String) {}
 }
 
 struct Seven(usize);
@@ -33,7 +42,7 @@ impl BodySource for Seven {
 }
 
 impl Handler for Describe {
-    fn handle_request(&mut self, _: Now, request: &Request<'_>) -> Outcome {
+    fn handle_request(&mut self, request: &Request<'_>) -> Outcome {
         match (request.method, request.path) {
             (Method::Put, _) => Outcome::Read(Box::new(Collect(Vec::new()))),
             (_, "/stream") => {
@@ -63,7 +72,7 @@ impl Bench {
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
-        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut Describe };
+        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut Describe, house: &Alone };
         f(&mut self.http, &mut scope)
     }
 

@@ -1,0 +1,147 @@
+//! Answers: how they are framed, when the connection ends with them, and bodies that are pulled as there is room.
+
+use bytes::Bytes;
+
+use super::{Ask, Connection, Exchange, Fate, Phase, Scope};
+use crate::fault::{self, Fault};
+use crate::http::access::Entry;
+use crate::http::body::Decoder;
+use crate::http::date::Date;
+use crate::http::head::{Refusal, Version};
+use crate::http::response::{self, Body, Framing, Piece, Response};
+use crate::limits;
+use crate::time::Now;
+
+impl Connection {
+    /// Answers a request, whose body may not have been read.
+    pub(super) fn respond(&mut self, scope: &mut Scope<'_>, ask: Ask, response: Response) {
+        let Ask { decoder, expects, mut exchange } = ask;
+        let left = decoder.known_left();
+        // Who waits for 100 (Continue) may send the body or not: only a closed connection is clear.
+        let can_drain = !(expects && left != Some(0)) && left.is_none_or(|n| n <= limits::DRAINED_BODY);
+        exchange.keeps &= can_drain;
+        let is_left = left != Some(0) && can_drain && !fault::is(Fault::BodyReadAsRequest);
+        self.answer(scope, exchange, response, is_left.then_some(decoder));
+    }
+
+    /// Queues an answer. `drain` is the body of its request, if that is still to be read and thrown away.
+    fn answer(
+        &mut self,
+        scope: &mut Scope<'_>,
+        mut exchange: Exchange,
+        response: Response,
+        drain: Option<Decoder>,
+    ) {
+        let framing = match response.body.len() {
+            Some(len) => Framing::Length(len),
+            None if exchange.version == Version::Http11 => Framing::Chunked,
+            None => Framing::UntilClose,
+        };
+        exchange.keeps &= framing != Framing::UntilClose && !(self.peer_finished && self.pending.is_empty());
+        exchange.keeps &= !self.is_stopping;
+        let keeps_1_0 = exchange.version == Version::Http10;
+        let date = scope.date.at(scope.now.wall);
+        self.queue(response::head(&response, framing, date, !exchange.keeps, keeps_1_0));
+        if let Some((entry, _)) = self.entry.as_deref_mut() {
+            entry.status = response.status.0;
+        }
+        let body = if exchange.is_head { Body::Empty } else { response.body };
+        self.count_sent(if exchange.is_head { 0 } else { body.len().unwrap_or(0) });
+        match body {
+            Body::Empty => {}
+            Body::Whole(bytes) => self.queue(bytes),
+            Body::Pieces(pieces) => pieces.into_iter().for_each(|p| self.queue(p)),
+            Body::Source(source) => {
+                self.count_sent(0);
+                self.phase = Phase::Answer { source, framing, given: 0, exchange, drain };
+                return;
+            }
+        }
+        self.log(scope.now.mono, scope.house);
+        self.drain(scope.now.mono, exchange, drain);
+    }
+
+    pub(super) fn pull_body(&mut self, scope: &mut Scope<'_>, room: usize) {
+        let Phase::Answer { source, framing, given, .. } = &mut self.phase else { return };
+        let framing = *framing;
+        match source.poll_body(room.min(limits::BODY_PIECE)) {
+            Piece::Chunk(piece) => {
+                *given += piece.len() as u64;
+                let given = *given;
+                self.count_sent(given);
+                if framing == Framing::Chunked {
+                    self.queue(Bytes::from(format!("{:x}\r\n", piece.len())));
+                    self.queue(piece);
+                    self.queue(Bytes::from_static(b"\r\n"));
+                } else {
+                    self.queue(piece);
+                }
+            }
+            Piece::End => {
+                let phase = std::mem::replace(&mut self.phase, Phase::Over);
+                let Phase::Answer { given, exchange, drain, .. } = phase else { return };
+                if matches!(framing, Framing::Length(n) if n != given) {
+                    // The head has promised another length: only a broken connection tells the truth.
+                    return self.end(Fate::Drop);
+                }
+                if framing == Framing::Chunked {
+                    self.queue(Bytes::from_static(b"0\r\n\r\n"));
+                }
+                self.log(scope.now.mono, scope.house);
+                self.drain(scope.now.mono, exchange, drain);
+                self.advance(scope);
+            }
+        }
+    }
+
+    fn count_sent(&mut self, bytes: u64) {
+        if let Some((entry, _)) = self.entry.as_deref_mut() {
+            entry.sent = bytes;
+        }
+    }
+
+    /// Answers what cannot be served, and ends the connection.
+    pub(super) fn refuse(&mut self, scope: &mut Scope<'_>, refusal: Refusal) {
+        let is_head = match &self.phase {
+            Phase::Head if self.head.is_empty() => self.pending.starts_with(b"HEAD "),
+            Phase::Head => self.head.starts_with(b"HEAD "),
+            Phase::Body { ask, .. } | Phase::Later { ask } => ask.exchange.is_head,
+            _ => false,
+        };
+        self.refuse_to(scope, is_head, refusal);
+    }
+
+    /// Answers what cannot be served, and ends the connection. The answer to a HEAD has no body.
+    pub(super) fn refuse_to(&mut self, scope: &mut Scope<'_>, is_head: bool, refusal: Refusal) {
+        if !self.is_draining() {
+            if self.entry.is_none() && scope.house.wants_access() {
+                self.entry = Some(Box::new((Entry::of_nothing(), scope.now.mono)));
+            }
+            let response = Response::problem(refusal.status.0, refusal.detail);
+            let exchange = Exchange { version: Version::Http11, keeps: false, is_head };
+            self.answer(scope, exchange, response, None);
+        }
+        self.end(Fate::Finish);
+    }
+
+    /// A handler panicked: 500 where no answer has begun, a broken connection otherwise.
+    pub fn fail(&mut self, now: Now, date: &mut Date) {
+        if !self.can_fail_politely() {
+            return self.end(Fate::Drop);
+        }
+        let response = Response::problem(500, "the handler of this request failed");
+        let len = response.body.len().unwrap_or_default();
+        self.queue(response::head(&response, Framing::Length(len), date.at(now.wall), true, false));
+        if let Body::Whole(bytes) = response.body {
+            self.queue(bytes);
+        }
+        self.end(Fate::Finish);
+    }
+
+    pub(super) fn queue(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.waiting += bytes.len();
+            self.output.push_back(bytes);
+        }
+    }
+}

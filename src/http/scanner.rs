@@ -1,0 +1,146 @@
+//! Finds the end of a request's head, wherever it is cut: RFC 9112 2.1, 2.2, 3.
+//!
+//! It looks at each byte once, and what it refuses it refuses at the first byte that is wrong. So the answer does not
+//! depend on how the head arrives: neither by how much of it is there, nor by which of two faults is noticed first.
+//! `httparse` then cuts the whole head into tokens, once; it takes a bare LF for a line end, so line ends are judged here.
+
+use super::head::{Refusal, refuse};
+use crate::fault::{self, Fault};
+use crate::limits;
+
+/// What is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// No end yet.
+    NeedMore,
+    /// Empty lines of this length, and nothing else so far. RFC 9112 2.2 has them ignored.
+    Blank(usize),
+    /// A head of this length.
+    Head(usize),
+}
+
+/// Where it stands in a head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scanner {
+    scanned: usize,
+    line_start: usize,
+    word: Word,
+}
+
+/// The words of the request line, each with where it begins, and the lines after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Method,
+    Target { start: usize },
+    Version { start: usize },
+    Fields,
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self::Method
+    }
+}
+
+/// The longest method that is known has 7 letters, and `HTTP/1.1` has 8.
+const LONGEST_METHOD: usize = 64;
+const LONGEST_VERSION: usize = 64;
+
+impl Scanner {
+    /// Looks at what of `head` it has not seen.
+    pub(super) fn scan(&mut self, head: &[u8]) -> Result<Scan, Refusal> {
+        while let Some(&byte) = head.get(self.scanned) {
+            let at = self.scanned;
+            self.scanned += 1;
+            if at >= limits::HEAD_BYTES {
+                return Err(refuse(431, "the head is too long"));
+            }
+            match byte {
+                b'\n' => {
+                    let follows_cr = at > self.line_start && head[at - 1] == b'\r';
+                    if !follows_cr && !fault::is(Fault::BareLfAccepted) {
+                        return Err(refuse(400, "a line ends in a bare LF"));
+                    }
+                    let is_empty = at == self.line_start + usize::from(follows_cr);
+                    self.line_start = at + 1;
+                    match (is_empty, self.word) {
+                        (true, Word::Method) => return Ok(Scan::Blank(at + 1)),
+                        (true, _) => return Ok(Scan::Head(at + 1)),
+                        (false, Word::Version { .. } | Word::Fields) => self.word = Word::Fields,
+                        (false, _) => return Err(refuse(400, "the request line is malformed")),
+                    }
+                }
+                0 => return Err(refuse(400, "a NUL in the head")),
+                _ if at > self.line_start && head[at - 1] == b'\r' => {
+                    return Err(refuse(400, "a CR without LF"));
+                }
+                b'\r' => {}
+                _ if self.word == Word::Fields => {}
+                _ => self.word = self.word.next(at - self.line_start, byte)?,
+            }
+        }
+        Ok(Scan::NeedMore)
+    }
+}
+
+impl Word {
+    /// Takes a byte of the request line that stands `at` so far from its start.
+    fn next(self, at: usize, byte: u8) -> Result<Self, Refusal> {
+        match (self, byte) {
+            (Self::Method, b' ') if at > 0 => Ok(Self::Target { start: at + 1 }),
+            (Self::Method, _) if !is_token(byte) => Err(refuse(400, "the request line is malformed")),
+            (Self::Method, _) if at >= LONGEST_METHOD => Err(refuse(501, "the method is not known")),
+            (Self::Target { start }, b' ') if at > start => Ok(Self::Version { start: at + 1 }),
+            (Self::Target { .. }, _) if !byte.is_ascii_graphic() => {
+                Err(refuse(400, "the request target is malformed"))
+            }
+            (Self::Target { start }, _) if at - start >= limits::TARGET_BYTES => {
+                Err(refuse(414, "the request target is too long"))
+            }
+            (Self::Version { start }, _) if !byte.is_ascii_graphic() || at - start >= LONGEST_VERSION => {
+                Err(refuse(400, "the request line is malformed"))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// RFC 9110 5.6.2.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_found_wherever_the_head_is_cut() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
+        for cut in 0..head.len() {
+            let mut scanner = Scanner::default();
+            let first = scanner.scan(&head[..cut]).unwrap();
+            let found = if first == Scan::NeedMore { scanner.scan(head).unwrap() } else { first };
+            assert_eq!(found, Scan::Head(head.len() - 4), "{cut}");
+        }
+    }
+
+    #[test]
+    fn faults_are_noticed_at_their_first_byte() {
+        for (head, at) in [
+            (&b" GET / HTTP/1.1"[..], 0),
+            (b"G\x01T / HTTP/1.1", 1),
+            (b"GET  / HTTP/1.1", 4),
+            (b"GET / HTTP/1.1 x", 14),
+            (b"GET /\x7f HTTP/1.1", 5),
+            (b"GET /\r\n", 6),
+            (b"GET / HTTP/1.1\nHost", 14),
+            (b"GET / HTTP/1.1\r\nA: \0", 19),
+            (b"GET / HTTP/1.1\r\nA: \rb", 20),
+        ] {
+            let mut scanner = Scanner::default();
+            assert_eq!(scanner.scan(&head[..at]), Ok(Scan::NeedMore), "{head:?}");
+            assert!(scanner.scan(&head[..=at]).is_err(), "{head:?}");
+        }
+    }
+}
