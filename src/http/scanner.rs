@@ -1,8 +1,8 @@
 //! Finds the end of a request's head, wherever it is cut: RFC 9112 2.1, 2.2, 3.
 //!
 //! It looks at each byte once, and what it refuses it refuses at the first byte that is wrong. So the answer does not
-//! depend on how the head arrives: neither by how much of it is there, nor by which of two faults is noticed first.
-//! `httparse` then cuts the whole head into tokens, once; it takes a bare LF for a line end, so line ends are judged here.
+//! depend on how the head arrives: neither on how much of it is there, nor on which of two faults is noticed first.
+//! `httparse` then cuts the whole head into tokens, once; it takes a bare LF for a line end, so those are judged here.
 
 use super::head::{Refusal, refuse};
 use crate::fault::{self, Fault};

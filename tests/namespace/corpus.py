@@ -51,6 +51,8 @@ DISAGREEMENTS = [
      {AS_IT_IS: "404 400 closed"}, "valid/022"),
     ("RFC 9112 3.2.1: a target has no fragment; 3.2: an invalid request line is answered by 400",
      {WITH_HOST: "400 closed"}, "valid/005"),
+    ("RFC 3986 3.3: a target has no quotation marks; RFC 9112 3.2: an invalid request line is answered by 400",
+     {WITH_HOST: "400 closed"}, "valid/014"),
     ("RFC 9112 6.1: a transfer coding that is not understood is answered by 501",
      {WITH_HOST: "501 closed", TO_ECHO: "501 closed"}, "valid/025 valid/025_line"),
     ("RFC 9112 6.1: the same; gunicorn hands the body on as it is coded",
@@ -77,12 +79,6 @@ DISAGREEMENTS = [
      "invalid/rfc9110_trailer_forbidden_te_01"),
     ("RFC 9112 2.2: at least one empty line before a request is ignored, so two may be",
      {AS_IT_IS: "200 kept"}, "invalid/rfc9112_leading_crlf_02"),
-]
-
-# What the house does against the RFC, whatever gunicorn says of it. When it is mended, the row goes.
-KNOWN_GAPS = [
-    ("RFC 3986 3.3: a target has no quotation marks, and RFC 9112 3.2 wants 400; gunicorn takes them as well",
-     {WITH_HOST: "404 kept"}, "valid/014"),
 ]
 
 # Why the file says nothing of the house, the setting of gunicorn (or its default limit) that it is about, and the
@@ -443,22 +439,20 @@ def by_variant(table):
 
 def judge(seen):
     """What is wrong, a line each."""
-    differing, gaps, wrong = by_variant(DISAGREEMENTS), by_variant(KNOWN_GAPS), []
+    differing, wrong = by_variant(DISAGREEMENTS), []
     for trial, results in seen.items():
         key, got = (trial.case, trial.variant), sorted({summary(s) for s in results})
         name = f"{trial.case} {trial.variant}: " + ", ".join(f"{summary(s)} ({way})" for s, way in results.items())
         disagreeing = [s for s in results if not agrees(trial.expected, s)]
-        gap, difference = gaps.pop(key, None), differing.pop(key, None)
-        if gap:
-            wrong += [f"{name}, but the known gap was {gap!r}: is it mended?"] * (got != [gap])
-        elif difference:
+        difference = differing.pop(key, None)
+        if difference:
             is_so = got == [difference] and len(disagreeing) == len(results)
             wrong += [f"{name}, but the table of disagreements says {difference!r}"] * (not is_so)
         elif disagreeing:
             wrong.append(f"{name}, but gunicorn's verdict is {str(trial.expected)[:200]}")
         elif any(agrees(opposite(trial.expected), s) for s in results):
             wrong.append(f"{name} would also satisfy the opposite verdict: the judge is too lenient")
-    return wrong + [f"{key}: is in a table, but was not sent" for key in [*differing, *gaps]]
+    return wrong + [f"{key}: is in a table, but was not sent" for key in differing]
 
 
 def check_page(counts):
@@ -466,7 +460,7 @@ def check_page(counts):
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     with open(os.path.join(root, "docs", "http-corpus.md")) as page:
         text = page.read()
-    names = [n for _, _, names in DISAGREEMENTS + KNOWN_GAPS + DO_NOT_APPLY for n in names.split()]
+    names = [n for _, _, names in DISAGREEMENTS + DO_NOT_APPLY for n in names.split()]
     wrong = [f"docs/http-corpus.md says nothing of {n}" for n in names if f"`{n}`" not in text]
     return wrong + [f"docs/http-corpus.md does not say {counts!r}"] * (counts not in text)
 
