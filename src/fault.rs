@@ -54,6 +54,16 @@ pub enum Fault {
     WatchersStay,
     SecretsShown,
     ChecksumsBelieved,
+    KeyUnchecked,
+    OriginUnchecked,
+    MaskUnchecked,
+    FrameLengthUnchecked,
+    CloseCodeUnchecked,
+    Utf8Unchecked,
+    MessageUnlimited,
+    BombsUnlimited,
+    QueueUnlimited,
+    DeadPeersStay,
 }
 
 #[cfg(feature = "faults")]

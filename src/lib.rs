@@ -10,7 +10,9 @@
 //! | [`arp`] [`ip`] [`tcp`] | the protocols, as machines | the above |
 //! | [`stack`] | a host: frames in, frames out, streams between | the above |
 //! | [`link`] | devices and wires | frame, time, rand |
-//! | [`http`] | HTTP/1.1 over bytes | time, limits |
+//! | [`mail`] | how somebody else reaches a connection | nothing |
+//! | [`ws`] | WebSockets over bytes | time, limits, mail |
+//! | [`http`] | HTTP/1.1 over bytes, and the way to a WebSocket | time, limits, ws |
 //! | [`inspect`] | frames made readable for people | wire, frame |
 //! | [`app`] | the house's routes | http |
 //! | [`serve`] | a stream meets a protocol | stack, http, app |
@@ -43,6 +45,7 @@ pub mod inspect;
 pub mod ip;
 pub mod limits;
 pub mod link;
+pub mod mail;
 pub mod rand;
 pub mod serve;
 pub mod shard;
@@ -51,3 +54,4 @@ pub mod tcp;
 pub mod time;
 pub mod wheel;
 pub mod wire;
+pub mod ws;

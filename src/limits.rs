@@ -54,6 +54,13 @@ pub const OUT_OF_ORDER_PIECES: usize = 1024;
 /// Frames that one turn takes from its link before it sends, and looks at timers.
 pub const FRAMES_PER_TURN: usize = 64;
 
+/// Letters on their way to the connections of a shard. Beyond: not taken, and the sender is told.
+pub const LETTERS: usize = 65_536;
+/// Jobs of a shard that wait or are at work. Beyond: 503.
+pub const JOBS: usize = 1024;
+/// Threads for jobs.
+pub const WORKERS: usize = 2;
+
 // --- HTTP ----------------------------------------------------------------------------------------------
 
 /// Bytes of a request head. Beyond: 431.
@@ -96,3 +103,28 @@ pub const BODY_PIECE: usize = 64 << 10;
 pub const GENERATED_BYTES: u64 = 64 << 30;
 /// How long a graceful stop waits for what is in flight.
 pub const SHUTDOWN: Duration = Duration::from_secs(10);
+
+// --- WebSocket -----------------------------------------------------------------------------------------
+
+/// Bytes of a message, after decompression. Beyond: closed by 1009.
+pub const WS_MESSAGE: usize = 16 << 20;
+/// Bytes that may wait for a peer who does not take them, unless it is one message. Beyond: closed by 1013, or dropped.
+pub const WS_QUEUE: usize = 1 << 20;
+/// Bytes that wait for a peer from which on it is not read any further.
+pub const WS_LOW_WATER: usize = 128 << 10;
+/// Bytes that one connection unmasks, inflates or compresses in a turn. Beyond: it goes on in the next.
+pub const WS_TURN_BYTES: usize = 256 << 10;
+/// Bytes of content below which a frame is copied behind its header.
+pub const WS_JOINED_BYTES: usize = 1 << 10;
+/// Silence of a peer after which it is pinged.
+pub const WS_PING_AFTER: Duration = Duration::from_secs(30);
+/// Further silence after which it is dead. Beyond: aborted.
+pub const WS_PONG_WITHIN: Duration = Duration::from_secs(30);
+/// How long a peer may take to answer our Close frame. Beyond: closed all the same.
+pub const WS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Compressors of a shard in use at once. Beyond: messages go as they are.
+pub const DEFLATERS: usize = 64;
+/// Decompressors of a shard in use at once. Beyond: closed by 1013.
+pub const INFLATERS: usize = 1024;
+/// Compressors of one window, and decompressors, that are kept while nobody uses them.
+pub const IDLE_CODECS: usize = 8;

@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
-    "time", "rand", "limits", "drops", "fault", "wire", "wheel", "frame", "arp", "ip", "tcp", "stack",
-    "link", "http", "inspect", "app", "serve", "control", "shard",
+    "time", "rand", "limits", "drops", "fault", "mail", "wire", "wheel", "frame", "arp", "ip", "tcp",
+    "stack", "link", "ws", "http", "inspect", "serve", "control", "shard", "app",
 ];
 
 /// Islands: what stands beside the stack must not know it.
 const NEVER: &[(&str, &[&str])] = &[
     ("link", &["arp", "ip", "tcp", "stack"]),
     ("http", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
-    ("app", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
+    ("ws", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
+    ("app", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel", "serve", "control", "shard"]),
     ("inspect", &["arp", "ip", "tcp", "stack", "link", "wheel"]),
     ("serve", &["link"]),
 ];

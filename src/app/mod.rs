@@ -4,14 +4,22 @@ mod bodies;
 mod page;
 
 use crate::fault::{self, Fault};
-use crate::http::{Body, Handler, Method, Outcome, Request, Response};
+use crate::http::{Body, Handler, Method, Origins, Outcome, Request, Response, WebSocket};
 use crate::limits;
+use crate::ws::{Message, Socket};
 use bodies::{Echo, Sink};
 
 /// The routes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct App {
     generated: bodies::Pattern,
+    echo: WebSocket,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self { generated: bodies::Pattern::default(), echo: WebSocket::default().origins(Origins::Any) }
+    }
 }
 
 impl Handler for App {
@@ -28,6 +36,13 @@ impl Handler for App {
             "/sink" => {
                 only(request, Method::Put, "PUT, OPTIONS", || Outcome::Read(Box::new(Sink::new(request))))
             }
+            "/ws/echo" => match request.method {
+                Method::Get => self.echo.accept(request, |socket: &mut Socket<'_>, message: Message| {
+                    // One who does not take his answers is not read, so they fit; one who closes wants none.
+                    let _ = socket.send(&message);
+                }),
+                method => Outcome::Respond(not_this_method(method, "GET, OPTIONS")),
+            },
             "*" => Outcome::Respond(no_content("GET, HEAD, POST, PUT, OPTIONS")),
             path => match path.strip_prefix("/bytes/") {
                 Some(n) => get(request, || self.bytes(n)),

@@ -22,6 +22,7 @@ use super::handler::{BodySink, Handler, House, Job, Outcome};
 use super::head::{self, Method, Request, Version, refuse};
 use super::response::{BodySource, Framing};
 use super::scanner::{Scan, Scanner};
+use super::websocket::Upgrade;
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant, Now};
@@ -101,6 +102,8 @@ pub struct Connection {
     requests: u64,
     /// The job of this request, until somebody takes it.
     job: Option<Job>,
+    /// The answer's body has nothing to give at the moment.
+    is_waiting: bool,
     /// What the access log will be told, and when its request was whole.
     entry: Option<Box<(Entry, Instant)>>,
 }
@@ -120,6 +123,8 @@ enum Phase {
         exchange: Exchange,
         drain: Option<Decoder>,
     },
+    /// What comes now is no HTTP.
+    Upgraded(Option<Upgrade>),
     /// Nothing is read any more.
     Over,
 }
@@ -167,6 +172,7 @@ impl Connection {
             is_stopping: false,
             requests: 0,
             job: None,
+            is_waiting: false,
             entry: None,
         }
     }
@@ -179,8 +185,12 @@ impl Connection {
     /// More bytes can be handed in.
     pub fn wants_input(&self) -> bool {
         self.pending.is_empty()
-            && matches!(self.phase, Phase::Head | Phase::Body { .. })
-            && !self.is_backed_up()
+            && match &self.phase {
+                Phase::Head => !self.is_backed_up(),
+                Phase::Body { wanted: Wanted::Sink(sink), .. } => sink.wants_piece(),
+                Phase::Body { .. } => true,
+                _ => false,
+            }
             && !self.peer_finished
     }
 
@@ -191,7 +201,7 @@ impl Connection {
 
     /// There is output to take, or will be as soon as there is room.
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || matches!(self.phase, Phase::Answer { .. })
+        !self.output.is_empty() || matches!(self.phase, Phase::Answer { .. }) && !self.is_waiting
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
@@ -230,7 +240,7 @@ impl Connection {
             Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
             Phase::Body { .. } => self.refuse(scope, refuse(408, "the request body took too long")),
             Phase::Later { .. } => self.refuse(scope, refuse(503, "the answer took too long to make")),
-            Phase::Answer { .. } | Phase::Over => {}
+            Phase::Answer { .. } | Phase::Upgraded(_) | Phase::Over => {}
         }
     }
 
@@ -247,7 +257,7 @@ impl Connection {
                 }
                 return Some(bytes);
             }
-            if room == 0 || !matches!(self.phase, Phase::Answer { .. }) {
+            if room == 0 || self.is_waiting || !matches!(self.phase, Phase::Answer { .. }) {
                 return None;
             }
             self.pull_body(scope, room);
@@ -267,6 +277,19 @@ impl Connection {
         let Phase::Later { ask } = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         self.handle_outcome(scope, ask, outcome);
         self.advance(scope);
+    }
+
+    /// A body that had nothing to give, or wanted nothing, is to be asked again.
+    pub fn handle_wake(&mut self, scope: &mut Scope<'_>) {
+        self.is_waiting = false;
+        self.advance(scope);
+    }
+
+    /// The WebSocket that this connection has become, once all output was taken, and what of it came already.
+    pub fn take_upgrade(&mut self) -> Option<(Upgrade, Bytes)> {
+        let Phase::Upgraded(upgrade) = &mut self.phase else { return None };
+        let upgrade = upgrade.take_if(|_| self.output.is_empty())?;
+        Some((upgrade, std::mem::take(&mut self.pending)))
     }
 
     /// No more is wanted of this connection, beyond what it is doing: the program stops.
@@ -290,7 +313,7 @@ impl Connection {
             let goes_on = match self.phase {
                 Phase::Head => !self.is_backed_up() && self.advance_head(scope),
                 Phase::Body { .. } => self.advance_body(scope),
-                Phase::Later { .. } | Phase::Answer { .. } | Phase::Over => false,
+                Phase::Later { .. } | Phase::Answer { .. } | Phase::Upgraded(_) | Phase::Over => false,
             };
             if !goes_on {
                 break;
@@ -302,7 +325,7 @@ impl Connection {
                 Phase::Head => self.refuse(scope, refuse(400, "the request ended early")),
                 Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
                 Phase::Body { .. } => self.refuse(scope, refuse(400, "the request body ended early")),
-                Phase::Later { .. } | Phase::Answer { .. } | Phase::Over => {}
+                Phase::Later { .. } | Phase::Answer { .. } | Phase::Upgraded(_) | Phase::Over => {}
             }
         }
     }
@@ -392,6 +415,10 @@ impl Connection {
         match outcome {
             Outcome::Respond(response) => self.respond(scope, ask, response),
             Outcome::Read(sink) => self.read_body(scope, ask, sink),
+            Outcome::Upgrade(_) if self.is_stopping => {
+                self.refuse_to(scope, false, refuse(503, "the server stops"));
+            }
+            Outcome::Upgrade(upgrade) => self.upgrade(scope, *upgrade),
             Outcome::Later(job) => {
                 self.job = Some(job);
                 self.deadline = scope.now.mono + self.limits.job;

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use super::access::Entry;
 use super::head::Request;
 use super::response::Response;
+use super::websocket::Upgrade;
+use crate::mail::Line;
 
 /// Answers requests.
 pub trait Handler {
@@ -23,6 +25,9 @@ pub trait House {
     /// Appends what the house counts, in the text format of Prometheus.
     fn write_metrics(&self, out: &mut String);
 
+    /// A line to this connection, for whoever has more of a body for it later.
+    fn wake_line(&self) -> Line<Wake>;
+
     /// Somebody keeps an access log.
     fn wants_access(&self) -> bool {
         false
@@ -32,6 +37,10 @@ pub trait House {
     fn handle_access(&self, _entry: &Entry) {}
 }
 
+/// Tells a connection that a body which had nothing to give, or wanted nothing, is to be asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Wake;
+
 /// What to do with a request.
 pub enum Outcome {
     /// Answer now. A body that comes all the same is read and thrown away, within limits.
@@ -40,6 +49,8 @@ pub enum Outcome {
     Read(Box<dyn BodySink>),
     /// Do slow work elsewhere, and then what that says. No further request of the connection is looked at meanwhile.
     Later(Job),
+    /// Leave HTTP for a WebSocket.
+    Upgrade(Box<Upgrade>),
 }
 
 impl Outcome {
@@ -50,6 +61,7 @@ impl Outcome {
             Self::Respond(response) => Self::Respond(change(response)),
             Self::Read(sink) => Self::Read(Box::new(Mapped { sink, change })),
             Self::Later(job) => Self::Later(Job::new(move || job.run().map(change))),
+            Self::Upgrade(upgrade) => Self::Upgrade(upgrade),
         }
     }
 }
@@ -60,6 +72,7 @@ impl fmt::Debug for Outcome {
             Self::Respond(response) => f.debug_tuple("Respond").field(response).finish(),
             Self::Read(_) => f.write_str("Read"),
             Self::Later(_) => f.write_str("Later"),
+            Self::Upgrade(_) => f.write_str("Upgrade"),
         }
     }
 }
@@ -112,6 +125,12 @@ pub trait BodySink: Send {
     /// told.
     fn limit(&self) -> u64;
 
+    /// It takes pieces now. One that does not is asked again after a [`Wake`]; what comes meanwhile stays where it is,
+    /// and holds the peer back by its window. The time limits of bodies go on.
+    fn wants_piece(&self) -> bool {
+        true
+    }
+
     /// Takes the next piece.
     fn handle_piece(&mut self, piece: Bytes);
 
@@ -131,6 +150,10 @@ struct Mapped<F> {
 impl<F: FnOnce(Response) -> Response + Send + 'static> BodySink for Mapped<F> {
     fn limit(&self) -> u64 {
         self.sink.limit()
+    }
+
+    fn wants_piece(&self) -> bool {
+        self.sink.wants_piece()
     }
 
     fn handle_piece(&mut self, piece: Bytes) {

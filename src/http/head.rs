@@ -7,11 +7,12 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddrV4;
 use std::{fmt, str};
 
-use super::handler::House;
+use super::handler::{House, Wake};
 use super::response::Status;
 use super::target::{self, Authority};
 use crate::fault::{self, Fault};
 use crate::limits;
+use crate::mail::Line;
 use crate::time::Now;
 
 /// Why a request is refused, before anybody looks at what it asks for. The connection ends with the answer.
@@ -123,6 +124,11 @@ impl<'a> Request<'a> {
         let mut text = String::with_capacity(8 << 10);
         self.house.write_metrics(&mut text);
         text
+    }
+
+    /// A line to the connection, to wake a body of it.
+    pub fn wake_line(&self) -> Line<Wake> {
+        self.house.wake_line()
     }
 
     /// The value of the first field of this name, white space around it removed.
@@ -293,6 +299,9 @@ mod tests {
             SocketAddrV4::new([192, 0, 2, 1].into(), 1)
         }
         fn write_metrics(&self, _: &mut String) {}
+        fn wake_line(&self) -> Line<Wake> {
+            unreachable!("nobody asks for it")
+        }
     }
 
     /// The status of the refusal, or 0.

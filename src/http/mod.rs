@@ -14,10 +14,12 @@ mod head;
 mod response;
 mod scanner;
 mod target;
+mod websocket;
 
 pub use access::Entry;
 pub use connection::{Connection, Fate, Limits, Scope, Ticket};
 pub use date::Date;
-pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome};
+pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};
 pub use head::{Method, Refusal, Request, Version};
 pub use response::{Body, BodySource, Piece, Response, Status};
+pub use websocket::{Origins, Upgrade, WebSocket};

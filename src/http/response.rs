@@ -14,6 +14,7 @@ impl Status {
     pub fn reason(self) -> &'static str {
         match self.0 {
             100 => "Continue",
+            101 => "Switching Protocols",
             200 => "OK",
             201 => "Created",
             204 => "No Content",
@@ -97,6 +98,8 @@ pub trait BodySource: Send {
 pub enum Piece {
     /// Some bytes, not none.
     Chunk(Bytes),
+    /// Nothing now; the connection is woken when there is something.
+    Pending,
     /// All was given.
     End,
 }
@@ -138,9 +141,18 @@ impl Response {
     }
 
     /// With one more field.
+    ///
+    /// # Panics
+    /// The value holds a control character, a line break say.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.fields.push((name, value.into()));
+        let value = value.into();
+        // What somebody else has written may stand in it, and must not end it (RFC 9110 5.5).
+        assert!(
+            !value.bytes().any(|b| b.is_ascii_control() && b != b'\t'),
+            "{name} would hold a control character"
+        );
+        self.fields.push((name, value));
         self
     }
 }
@@ -177,7 +189,7 @@ pub(super) fn head(
     }
     response.fields.iter().for_each(|(name, value)| put(&[name, ": ", value, "\r\n"]));
     match framing {
-        Framing::Length(_) if status.0 == 204 => {}
+        Framing::Length(_) if status.0 == 204 || status.0 < 200 => {}
         Framing::Length(n) => put(&["Content-Length: ", decimal(n, &mut digits), "\r\n"]),
         Framing::Chunked => put(&["Transfer-Encoding: chunked\r\n"]),
         Framing::UntilClose => {}

@@ -1,4 +1,4 @@
-//! A session: one TCP stream with HTTP on it, until both are over.
+//! A session: one TCP stream with a protocol on it, until both are over.
 //!
 //! ```text
 //! Serving --fate Finish, all written--> Closing --peer finished, or the bound is met--> gone
@@ -8,17 +8,21 @@
 //! answer. So: send all, then FIN, then read and throw away within a bound (RFC 9112 9.6).
 
 use std::net::SocketAddrV4;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::jobs::Jobs;
+use super::post::{Letter, Post};
+use super::protocol::{Fate, Peer, Protocol};
+use super::vitals::ServeCounters;
 use crate::fault::{self, Fault};
-use crate::http::{Connection, Date, Entry, Fate, Handler, House, Limits, Scope};
+use crate::http::{Date, Handler, Limits};
 use crate::limits;
-use crate::serve::vitals::{ServeCounters, Snapshot};
 use crate::stack::{ConnId, Stack};
 use crate::tcp::ReadError;
 use crate::time::{Instant, Now};
+use crate::ws::Codecs;
 
 /// What a session needs from around it, for the time of a call.
 pub struct Surroundings<'a> {
@@ -32,6 +36,12 @@ pub struct Surroundings<'a> {
     pub handler: &'a mut dyn Handler,
     /// What is counted.
     pub counters: &'a mut ServeCounters,
+    /// Compressors and decompressors.
+    pub codecs: &'a mut Codecs,
+    /// Slow work.
+    pub jobs: &'a mut Jobs,
+    /// Where mail for sessions goes.
+    pub post: &'a Arc<Post>,
 }
 
 /// Whether a session goes on.
@@ -43,38 +53,11 @@ pub enum Next {
     Gone,
 }
 
-/// The target of the access log's lines.
-const ACCESS: &str = "access";
-
-/// The house as a request sees it.
-struct Around<'a> {
-    peer: SocketAddrV4,
-    vitals: Snapshot<'a>,
-}
-
-impl House for Around<'_> {
-    fn peer(&self) -> SocketAddrV4 {
-        self.peer
-    }
-
-    fn write_metrics(&self, out: &mut String) {
-        self.vitals.write_metrics(out);
-    }
-
-    fn wants_access(&self) -> bool {
-        log::log_enabled!(target: ACCESS, log::Level::Info)
-    }
-
-    fn handle_access(&self, entry: &Entry) {
-        log::info!(target: ACCESS, "{} {entry}", self.peer);
-    }
-}
-
 /// One session.
 pub struct Session {
     id: ConnId,
     remote: SocketAddrV4,
-    http: Connection,
+    protocol: Protocol,
     phase: Phase,
     /// Output for which there was no room.
     carry: Bytes,
@@ -102,7 +85,7 @@ impl Session {
         Self {
             id,
             remote,
-            http: Connection::new(now, limits),
+            protocol: Protocol::new(now, Peer { remote, address: id.into() }, limits),
             phase: Phase::Serving,
             carry: Bytes::new(),
             peer_finished: false,
@@ -121,11 +104,11 @@ impl Session {
     /// Does what can be done now: called whenever something happened to the stream.
     pub fn advance(&mut self, around: &mut Surroundings<'_>) -> Next {
         if self.phase == Phase::Serving {
-            while self.read(around) | self.write(around) {}
+            while self.read(around) | self.write(around) | self.protocol.follow(around) {}
             if self.is_stalled(around) {
                 return self.give_up(around, "takes nothing");
             }
-            match self.http.fate() {
+            match self.protocol.fate() {
                 Fate::Drop => return self.give_up(around, "cannot be answered"),
                 Fate::Finish if !self.has_output() => self.begin_closing(around),
                 Fate::Finish | Fate::Open => {}
@@ -145,7 +128,13 @@ impl Session {
 
     /// The stream's alarm.
     pub fn handle_alarm(&mut self, around: &mut Surroundings<'_>) -> Next {
-        self.with_http(around, |http, scope| http.handle_timeout(scope));
+        self.protocol.handle_timeout(around);
+        self.advance(around)
+    }
+
+    /// Mail has come.
+    pub fn handle_letter(&mut self, around: &mut Surroundings<'_>, letter: Letter) -> Next {
+        self.protocol.handle_letter(around, letter);
         self.advance(around)
     }
 
@@ -156,24 +145,24 @@ impl Session {
 
     /// The program stops: no further request is taken.
     pub fn stop(&mut self, around: &mut Surroundings<'_>) -> Next {
-        self.http.stop();
+        self.protocol.stop(around);
         self.advance(around)
     }
 
     /// Moves what has arrived to the protocol; true when something was.
     fn read(&mut self, around: &mut Surroundings<'_>) -> bool {
         let mut has_moved = false;
-        while self.http.wants_input() {
+        while self.protocol.wants_input() {
             match around.stack.stream(self.id).read() {
                 Ok(bytes) => {
                     self.bytes_in += bytes.len() as u64;
-                    self.with_http(around, |http, scope| http.handle_input(scope, bytes));
+                    self.protocol.handle_input(around, bytes);
                 }
                 Err(ReadError::Finished) => {
                     if std::mem::replace(&mut self.peer_finished, true) {
                         break;
                     }
-                    self.with_http(around, |http, scope| http.handle_end(scope));
+                    self.protocol.handle_end(around);
                 }
                 Err(ReadError::Blocked | ReadError::Closed(_)) => break,
             }
@@ -195,7 +184,7 @@ impl Session {
                 break;
             }
             if self.carry.is_empty() {
-                match self.with_http(around, |http, scope| http.poll_output(scope, room)).flatten() {
+                match self.protocol.poll_output(around, room) {
                     Some(bytes) => self.carry = bytes,
                     None => return has_moved,
                 }
@@ -214,7 +203,7 @@ impl Session {
     }
 
     fn has_output(&self) -> bool {
-        !self.carry.is_empty() || self.http.has_output()
+        !self.carry.is_empty() || self.protocol.has_output()
     }
 
     /// The peer has taken nothing of what is queued for too long.
@@ -263,32 +252,10 @@ impl Session {
         let mut stream = around.stack.stream(self.id);
         let writing = (stream.queued() > 0).then_some(stalls);
         let waiting = match self.phase {
-            Phase::Serving => self.http.poll_timeout(),
+            Phase::Serving => self.protocol.poll_timeout(),
             Phase::Closing { until, .. } => Some(until),
         };
         stream.set_alarm([writing, waiting].into_iter().flatten().min());
-    }
-
-    /// Runs the protocol. A panic of a handler ends this session and no other: 500 where nothing was answered
-    /// yet, and no word of what the request held.
-    fn with_http<T>(
-        &mut self,
-        around: &mut Surroundings<'_>,
-        f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T,
-    ) -> Option<T> {
-        let vitals = Snapshot { stack: &*around.stack, serve: *around.counters };
-        let house = Around { peer: self.remote, vitals };
-        let mut scope = Scope { now: around.now, date: around.date, handler: around.handler, house: &house };
-        let http = &mut self.http;
-        match catch_unwind(AssertUnwindSafe(|| f(http, &mut scope))) {
-            Ok(result) => Some(result),
-            Err(_) => {
-                around.counters.panics += 1;
-                log::error!("{}: a handler panicked; the connection is closed", self.remote);
-                self.http.fail(around.now, around.date);
-                None
-            }
-        }
     }
 
     fn give_up(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {
@@ -304,13 +271,13 @@ impl Session {
     }
 
     fn report(&mut self, around: &mut Surroundings<'_>, why: &str) {
-        let vitals = Snapshot { stack: &*around.stack, serve: *around.counters };
-        self.http.handle_gone(around.now.mono, &Around { peer: self.remote, vitals });
-        around.counters.requests += self.http.requests();
+        self.protocol.handle_gone(around);
+        let (requests, messages) = self.protocol.taken();
+        around.counters.requests += requests;
+        around.counters.messages += messages;
         log::info!(
-            "{} {why}: {} requests, {} bytes in, {} bytes out, {}",
+            "{} {why}: {requests} requests, {messages} messages, {} bytes in, {} bytes out, {}",
             self.remote,
-            self.http.requests(),
             self.bytes_in,
             self.bytes_out,
             around.now.mono.since(self.opened)

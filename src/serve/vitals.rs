@@ -9,6 +9,10 @@ use crate::stack::Stack;
 pub struct ServeCounters {
     /// Requests whose heads were taken, on sessions that are over.
     pub requests: u64,
+    /// Messages of WebSockets that came, on sessions that are over.
+    pub messages: u64,
+    /// Mail that found nobody, or no room.
+    pub letters_lost: u64,
     /// Handlers that panicked.
     pub panics: u64,
     /// Turns of the loop.
@@ -25,7 +29,7 @@ pub struct Snapshot<'a> {
 
 impl Snapshot<'_> {
     /// What only grows: name, explanation, value.
-    pub fn counters(&self) -> [(&'static str, &'static str, u64); 15] {
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 17] {
         let c = self.stack.counters();
         [
             ("frames_received", "Frames handed to the stack", c.frames_received),
@@ -41,6 +45,8 @@ impl Snapshot<'_> {
             ("icmp_echoes", "Echo requests answered", c.echoes),
             ("icmp_errors_sent", "ICMP errors sent", c.icmp_errors_sent),
             ("http_requests", "Requests on connections that are over", self.serve.requests),
+            ("websocket_messages", "Messages of WebSockets that are over", self.serve.messages),
+            ("letters_lost", "Mail for connections that were gone", self.serve.letters_lost),
             ("handler_panics", "Handlers that panicked", self.serve.panics),
             ("turns", "Turns of the loop", self.serve.turns),
         ]

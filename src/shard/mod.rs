@@ -12,9 +12,11 @@ pub mod alarm;
 mod desk;
 pub mod runner;
 pub mod scribe;
+mod workers;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::control::House;
 use crate::frame::Frame;
@@ -24,10 +26,11 @@ use crate::link::{Instrumented, Link, Received, Sent};
 use crate::rand::Seed;
 use crate::serve::session::Next;
 use crate::serve::vitals::{ServeCounters, Snapshot};
-use crate::serve::{Session, Surroundings};
+use crate::serve::{Jobs, Letter, Post, Session, Surroundings, Work};
 use crate::stack::{self, ConnId, Event, ListenConfig, Stack, Trouble};
 use crate::time::{Duration, Instant, Now};
 use crate::wire::ethernet::Mac;
+use crate::ws::Codecs;
 
 /// What a shard is told at its start.
 #[derive(Clone, Debug)]
@@ -84,6 +87,9 @@ pub struct Shard<L> {
     sessions: Vec<Option<Session>>,
     live: usize,
     handler: Box<dyn Handler>,
+    codecs: Codecs,
+    jobs: Jobs,
+    post: Arc<Post>,
     date: Date,
     counters: ServeCounters,
     config: Config,
@@ -107,6 +113,9 @@ impl<L: Link> Shard<L> {
             sessions: Vec::new(),
             live: 0,
             handler,
+            codecs: Codecs::default(),
+            jobs: Jobs::default(),
+            post: Post::new(),
             date: Date::default(),
             counters: ServeCounters::default(),
             config,
@@ -170,6 +179,16 @@ impl<L: Link> Shard<L> {
         &mut self.link
     }
 
+    /// Slow work to be done elsewhere; what comes of it is posted as [`Letter::Done`].
+    pub fn poll_job(&mut self) -> Option<Work> {
+        self.jobs.poll()
+    }
+
+    /// Where mail for the sessions goes.
+    pub fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
     /// Sessions that are open.
     pub fn sessions(&self) -> usize {
         self.live
@@ -184,7 +203,9 @@ impl<L: Link> Shard<L> {
     pub fn stop(&mut self, now: Now) {
         self.stack.unlisten(self.config.port);
         let ids: Vec<ConnId> = self.sessions.iter().flatten().map(Session::id).collect();
-        ids.into_iter().for_each(|id| self.with_session(now, id, Session::stop));
+        for id in ids {
+            self.with_session(now, id, Session::stop);
+        }
         self.serve_and_send(now);
     }
 
@@ -198,8 +219,23 @@ impl<L: Link> Shard<L> {
 
     /// Tells the sessions what happened.
     fn serve(&mut self, now: Now) {
-        while let Some(event) = self.stack.poll_event() {
+        loop {
+            self.deliver(now);
+            let Some(event) = self.stack.poll_event() else { break };
             self.handle_event(now, event);
+        }
+    }
+
+    /// Takes the mail to its sessions. What each of them sends on is delivered as well, within a bound.
+    fn deliver(&mut self, now: Now) {
+        for _ in 0..limits::LETTERS {
+            let Some((to, letter)) = self.post.take() else { break };
+            if matches!(letter, Letter::Done(..)) {
+                self.jobs.handle_done();
+            }
+            let was_there =
+                self.with_session(now, to.into(), |session, around| session.handle_letter(around, letter));
+            self.counters.letters_lost += u64::from(!was_there);
         }
     }
 
@@ -237,8 +273,12 @@ impl<L: Link> Shard<L> {
                 self.live += 1;
                 self.with_session(now, id, Session::advance);
             }
-            Event::Readable(id) | Event::Writable(id) => self.with_session(now, id, Session::advance),
-            Event::Alarm(id) => self.with_session(now, id, Session::handle_alarm),
+            Event::Readable(id) | Event::Writable(id) => {
+                self.with_session(now, id, Session::advance);
+            }
+            Event::Alarm(id) => {
+                self.with_session(now, id, Session::handle_alarm);
+            }
             Event::Closed(id, cause) => {
                 self.with_session(now, id, |session, around| {
                     session.handle_closed(around, &cause.to_string())
@@ -252,26 +292,30 @@ impl<L: Link> Shard<L> {
         }
     }
 
-    /// Calls a session, if it still is there.
+    /// Calls a session, if it still is there; says whether it was.
     fn with_session(
         &mut self,
         now: Now,
         id: ConnId,
         f: impl FnOnce(&mut Session, &mut Surroundings<'_>) -> Next,
-    ) {
-        let Some(slot) = self.sessions.get_mut(id.index()) else { return };
-        let Some(session) = slot.as_mut().filter(|s| s.id() == id) else { return };
+    ) -> bool {
+        let Some(slot) = self.sessions.get_mut(id.index()) else { return false };
+        let Some(session) = slot.as_mut().filter(|s| s.id() == id) else { return false };
         let mut around = Surroundings {
             now,
             date: &mut self.date,
             stack: &mut self.stack,
             handler: &mut *self.handler,
             counters: &mut self.counters,
+            codecs: &mut self.codecs,
+            jobs: &mut self.jobs,
+            post: &self.post,
         };
         if f(session, &mut around) == Next::Gone {
             *slot = None;
             self.live -= 1;
         }
+        true
     }
 }
 

@@ -3,16 +3,19 @@
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::time::{Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 use super::alarm::Alarm;
 use super::desk::{CALLERS, Desk};
 use super::scribe::Scribe;
+use super::workers::Workers;
 use super::{End, Shard, Turn};
 use crate::limits;
 use crate::link::watch::WatchId;
@@ -70,6 +73,9 @@ pub struct Runner<D> {
     alarm: Alarm,
     desk: Option<Desk>,
     capture: Option<(WatchId, Scribe)>,
+    workers: Workers,
+    /// Readable when mail has come for a sleeping shard.
+    bell: Arc<EventFd>,
     stop_at: Option<Instant>,
 }
 
@@ -92,7 +98,25 @@ impl<D: Link> Runner<D> {
             pipe::register(signal, handler.try_clone()?)?;
         }
         let alarm = Alarm::new()?;
-        Ok(Self { shard, device, start, signals, alarm, desk: None, capture: None, stop_at: None })
+        let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
+        let rung = Arc::clone(&bell);
+        // One that is full already rings as well.
+        shard.post().set_bell(move || {
+            let _ = rung.write(1);
+        });
+        let workers = Workers::new(shard.post());
+        Ok(Self {
+            shard,
+            device,
+            start,
+            signals,
+            alarm,
+            desk: None,
+            capture: None,
+            workers,
+            bell,
+            stop_at: None,
+        })
     }
 
     /// Answers those who call at this socket.
@@ -136,6 +160,9 @@ impl<D: Link> Runner<D> {
                 was_ready = true;
                 let address = self.shard.stack().config().subnet.address;
                 log::info!(target: "life", "serving http://{address}/");
+            }
+            while let Some(work) = self.shard.poll_job() {
+                self.workers.give(work)?;
             }
             self.tell_watchers(now.mono, is_idle);
             let woken = self.wait(now.mono, is_idle)?;
@@ -181,7 +208,7 @@ impl<D: Link> Runner<D> {
     /// more to do.
     fn wait(&mut self, now: Instant, is_idle: bool) -> io::Result<Woken> {
         let due = [self.shard.poll_timeout(), self.stop_at].into_iter().flatten().min();
-        let sleeps = is_idle && due.is_none_or(|at| at > now);
+        let sleeps = is_idle && due.is_none_or(|at| at > now) && self.shard.post().try_sleep();
         if let Some(at) = due.filter(|_| sleeps) {
             self.alarm.set(now, at)?;
         }
@@ -190,16 +217,19 @@ impl<D: Link> Runner<D> {
             interest |= PollFlags::POLLOUT;
         }
         let nobody = || PollFd::new(self.device.as_fd(), PollFlags::empty());
-        let mut fds: [PollFd<'_>; 4 + CALLERS] = std::array::from_fn(|_| nobody());
+        let mut fds: [PollFd<'_>; 5 + CALLERS] = std::array::from_fn(|_| nobody());
         fds[0] = PollFd::new(self.device.as_fd(), interest);
         fds[1] = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
         fds[2] = PollFd::new(self.alarm.as_fd(), PollFlags::POLLIN);
-        let mut used = 3;
+        fds[3] = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
+        let mut used = 4;
         for interest in self.desk.iter().flat_map(Desk::interests) {
             fds[used] = interest;
             used += 1;
         }
-        match poll(&mut fds[..used], if sleeps { PollTimeout::NONE } else { PollTimeout::ZERO }) {
+        let polled = poll(&mut fds[..used], if sleeps { PollTimeout::NONE } else { PollTimeout::ZERO });
+        self.shard.post().handle_awake();
+        match polled {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Woken { by_signal: true, by_caller: false }),
             Err(errno) => return Err(errno.into()),
@@ -210,7 +240,11 @@ impl<D: Link> Runner<D> {
             // It stays so until the device is up again or gone; without this the loop would spin.
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        let woken = Woken { by_signal: is_ready(&fds[1]), by_caller: fds[3..used].iter().any(is_ready) };
+        let woken = Woken { by_signal: is_ready(&fds[1]), by_caller: fds[4..used].iter().any(is_ready) };
+        if is_ready(&fds[3]) {
+            // It was rung; how often does not matter.
+            let _ = self.bell.read();
+        }
         if is_ready(&fds[2]) {
             self.alarm.handle_fired();
         }

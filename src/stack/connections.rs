@@ -7,6 +7,7 @@ use slab::Slab;
 
 use super::{Event, Place, Stack, TimerKey};
 use crate::fault::{self, Fault};
+use crate::mail::Address;
 use crate::tcp::{Cause, Connection, State};
 use crate::wheel::TimerId;
 
@@ -21,6 +22,18 @@ impl ConnId {
     /// The place in a table of at most as many entries as there are connections at once.
     pub fn index(self) -> usize {
         self.index as usize
+    }
+}
+
+impl From<ConnId> for Address {
+    fn from(id: ConnId) -> Self {
+        Self { slot: id.index, generation: id.generation }
+    }
+}
+
+impl From<Address> for ConnId {
+    fn from(address: Address) -> Self {
+        Self { index: address.slot, generation: address.generation }
     }
 }
 

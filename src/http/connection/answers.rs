@@ -9,6 +9,7 @@ use crate::http::body::Decoder;
 use crate::http::date::Date;
 use crate::http::head::{Refusal, Version};
 use crate::http::response::{self, Body, Framing, Piece, Response};
+use crate::http::websocket::Upgrade;
 use crate::limits;
 use crate::time::Now;
 
@@ -53,6 +54,7 @@ impl Connection {
             Body::Pieces(pieces) => pieces.into_iter().for_each(|p| self.queue(p)),
             Body::Source(source) => {
                 self.count_sent(0);
+                self.is_waiting = false;
                 self.phase = Phase::Answer { source, framing, given: 0, exchange, drain };
                 return;
             }
@@ -77,6 +79,7 @@ impl Connection {
                     self.queue(piece);
                 }
             }
+            Piece::Pending => self.is_waiting = true,
             Piece::End => {
                 let phase = std::mem::replace(&mut self.phase, Phase::Over);
                 let Phase::Answer { given, exchange, drain, .. } = phase else { return };
@@ -98,6 +101,23 @@ impl Connection {
         if let Some((entry, _)) = self.entry.as_deref_mut() {
             entry.sent = bytes;
         }
+    }
+
+    /// Leaves HTTP for a WebSocket.
+    pub(super) fn upgrade(&mut self, scope: &mut Scope<'_>, upgrade: Upgrade) {
+        let response = upgrade.response();
+        self.queue(response::head(
+            &response,
+            Framing::Length(0),
+            scope.date.at(scope.now.wall),
+            false,
+            false,
+        ));
+        if let Some((entry, _)) = self.entry.as_deref_mut() {
+            entry.status = response.status.0;
+        }
+        self.log(scope.now.mono, scope.house);
+        self.phase = Phase::Upgraded(Some(upgrade));
     }
 
     /// Answers what cannot be served, and ends the connection.

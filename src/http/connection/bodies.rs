@@ -35,6 +35,9 @@ impl Connection {
 
     pub(super) fn advance_body(&mut self, scope: &mut Scope<'_>) -> bool {
         let Phase::Body { ask, wanted, began, taken } = &mut self.phase else { return false };
+        if matches!(wanted, Wanted::Sink(sink) if !sink.wants_piece()) {
+            return false;
+        }
         let decoded = match ask.decoder.decode(&mut self.pending) {
             Ok(decoded) => decoded,
             Err(refusal) => {

@@ -1,0 +1,246 @@
+//! What a session speaks: HTTP, until a request makes it a WebSocket.
+//!
+//! A panic of whoever stands behind it ends this connection and no other, and no word of what it held is said.
+
+use std::net::SocketAddrV4;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::jobs::Work;
+use super::post::{Letter, Post};
+use super::seat::Seat;
+use super::session::Surroundings;
+use super::vitals::Snapshot;
+use crate::http::{self, Connection, Entry, House, Limits, Outcome, Response, Scope, Wake};
+use crate::mail::{Address, Line};
+use crate::time::Instant;
+use crate::ws::{self, Code, Role, Sender};
+
+/// The target of the access log's lines.
+const ACCESS: &str = "access";
+
+/// Who is at the other end, and where mail for this connection goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) remote: SocketAddrV4,
+    pub(super) address: Address,
+}
+
+/// The protocol of a session.
+pub(super) struct Protocol {
+    peer: Peer,
+    speaks: Speaks,
+    requests: u64,
+    /// The program stops.
+    is_stopping: bool,
+}
+
+enum Speaks {
+    Http(Connection),
+    Ws(Box<Seat>),
+}
+
+/// What is to become of the stream, once all output was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Open,
+    Finish,
+    Drop,
+}
+
+impl Protocol {
+    pub(super) fn new(now: Instant, peer: Peer, limits: Limits) -> Self {
+        let speaks = Speaks::Http(Connection::new(now, limits));
+        Self { peer, speaks, requests: 0, is_stopping: false }
+    }
+
+    /// Requests whose heads were taken, and messages that came.
+    pub(super) fn taken(&self) -> (u64, u64) {
+        match &self.speaks {
+            Speaks::Http(http) => (http.requests(), 0),
+            Speaks::Ws(seat) => (self.requests, seat.messages()),
+        }
+    }
+
+    pub(super) fn wants_input(&self) -> bool {
+        match &self.speaks {
+            Speaks::Http(http) => http.wants_input(),
+            Speaks::Ws(seat) => seat.wants_input(),
+        }
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        match &self.speaks {
+            Speaks::Http(http) => http.has_output(),
+            Speaks::Ws(seat) => seat.has_output(),
+        }
+    }
+
+    pub(super) fn fate(&self) -> Fate {
+        match &self.speaks {
+            Speaks::Http(http) => match http.fate() {
+                http::Fate::Open => Fate::Open,
+                http::Fate::Finish => Fate::Finish,
+                http::Fate::Drop => Fate::Drop,
+            },
+            Speaks::Ws(seat) => match seat.fate() {
+                ws::Fate::Open => Fate::Open,
+                ws::Fate::Finish => Fate::Finish,
+                ws::Fate::Drop => Fate::Drop,
+            },
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.speaks {
+            Speaks::Http(http) => http.poll_timeout(),
+            Speaks::Ws(seat) => seat.poll_timeout(),
+        }
+    }
+
+    pub(super) fn handle_input(&mut self, around: &mut Surroundings<'_>, bytes: Bytes) {
+        self.with(around, |speaks, scope, codecs| match speaks {
+            Speaks::Http(http) => http.handle_input(scope, bytes),
+            Speaks::Ws(seat) => seat.handle_input(scope.now, codecs, bytes),
+        });
+    }
+
+    pub(super) fn handle_end(&mut self, around: &mut Surroundings<'_>) {
+        self.with(around, |speaks, scope, codecs| match speaks {
+            Speaks::Http(http) => http.handle_end(scope),
+            Speaks::Ws(seat) => seat.handle_end(scope.now, codecs),
+        });
+    }
+
+    pub(super) fn handle_timeout(&mut self, around: &mut Surroundings<'_>) {
+        self.with(around, |speaks, scope, codecs| match speaks {
+            Speaks::Http(http) => http.handle_timeout(scope),
+            Speaks::Ws(seat) => seat.handle_timeout(scope.now, codecs),
+        });
+    }
+
+    pub(super) fn handle_letter(&mut self, around: &mut Surroundings<'_>, letter: Letter) {
+        self.with(around, |speaks, scope, codecs| match (speaks, letter) {
+            (Speaks::Http(http), Letter::Done(ticket, outcome)) => http.handle_job(scope, ticket, outcome),
+            (Speaks::Http(http), Letter::Wake) => http.handle_wake(scope),
+            (Speaks::Ws(seat), Letter::Parcel(parcel)) => seat.handle_parcel(scope.now, codecs, parcel),
+            // It comes too late.
+            _ => {}
+        });
+    }
+
+    pub(super) fn poll_output(&mut self, around: &mut Surroundings<'_>, room: usize) -> Option<Bytes> {
+        let output = self.with(around, |speaks, scope, codecs| match speaks {
+            Speaks::Http(http) => http.poll_output(scope, room),
+            Speaks::Ws(seat) => seat.poll_output(scope.now, codecs),
+        });
+        output.flatten()
+    }
+
+    /// No more is wanted, beyond what is under way: the program stops.
+    pub(super) fn stop(&mut self, around: &mut Surroundings<'_>) {
+        self.is_stopping = true;
+        match &mut self.speaks {
+            Speaks::Http(http) => http.stop(),
+            Speaks::Ws(seat) => seat.close(around.now, Code::GOING_AWAY, "the server stops"),
+        }
+    }
+
+    /// The stream is gone, or about to be.
+    pub(super) fn handle_gone(&mut self, around: &mut Surroundings<'_>) {
+        let now = around.now.mono;
+        self.with(around, |speaks, scope, codecs| match speaks {
+            Speaks::Http(http) => http.handle_gone(now, scope.house),
+            Speaks::Ws(seat) => seat.handle_gone(scope.now, codecs),
+        });
+    }
+
+    /// Does what HTTP has asked for: slow work, or another protocol. True when there may be more to do.
+    pub(super) fn follow(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let Speaks::Http(http) = &mut self.speaks else { return false };
+        if let Some((ticket, job)) = http.poll_job() {
+            if !around.jobs.submit(Work { from: self.peer.address, ticket, job }) {
+                let busy = Response::problem(503, "too much is being done already").with("Retry-After", "1");
+                self.handle_letter(around, Letter::Done(ticket, Outcome::Respond(busy)));
+                return true;
+            }
+            return false;
+        }
+        let Some((upgrade, early)) = http.take_upgrade() else { return false };
+        self.requests = http.requests();
+        let (config, agreement, handler) = upgrade.into_parts();
+        let connection = ws::Connection::new(around.now.mono, Role::Server, config, agreement);
+        let post: Arc<Post> = Arc::clone(around.post);
+        let sender = Sender::new(Line::new(self.peer.address, post));
+        self.speaks = Speaks::Ws(Box::new(Seat::new(connection, handler, sender)));
+        let is_stopping = self.is_stopping;
+        self.with(around, |speaks, scope, codecs| {
+            let Speaks::Ws(seat) = speaks else { return };
+            seat.open(scope.now, codecs);
+            if is_stopping {
+                seat.close(scope.now, Code::GOING_AWAY, "the server stops");
+            }
+            if !early.is_empty() {
+                seat.handle_input(scope.now, codecs, early);
+            }
+        });
+        true
+    }
+
+    /// Runs the protocol. A panic of a handler ends this connection: with 500 or 1011 where that can still be said.
+    fn with<T>(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        f: impl FnOnce(&mut Speaks, &mut Scope<'_>, &mut ws::Codecs) -> T,
+    ) -> Option<T> {
+        let vitals = Snapshot { stack: &*around.stack, serve: *around.counters };
+        let house = Around { peer: self.peer, post: around.post, vitals };
+        let mut scope = Scope { now: around.now, date: around.date, handler: around.handler, house: &house };
+        let speaks = &mut self.speaks;
+        let codecs = &mut *around.codecs;
+        match catch_unwind(AssertUnwindSafe(|| f(speaks, &mut scope, codecs))) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                around.counters.panics += 1;
+                log::error!("{}: a handler panicked; the connection is closed", self.peer.remote);
+                match &mut self.speaks {
+                    Speaks::Http(http) => http.fail(around.now, around.date),
+                    Speaks::Ws(seat) => seat.close(around.now, Code::INTERNAL_ERROR, "the server failed"),
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The house as a request sees it.
+struct Around<'a> {
+    peer: Peer,
+    post: &'a Arc<Post>,
+    vitals: Snapshot<'a>,
+}
+
+impl House for Around<'_> {
+    fn peer(&self) -> SocketAddrV4 {
+        self.peer.remote
+    }
+
+    fn write_metrics(&self, out: &mut String) {
+        self.vitals.write_metrics(out);
+    }
+
+    fn wake_line(&self) -> Line<Wake> {
+        let post: Arc<Post> = Arc::clone(self.post);
+        Line::new(self.peer.address, post)
+    }
+
+    fn wants_access(&self) -> bool {
+        log::log_enabled!(target: ACCESS, log::Level::Info)
+    }
+
+    fn handle_access(&self, entry: &Entry) {
+        log::info!(target: ACCESS, "{} {entry}", self.peer.remote);
+    }
+}

@@ -1,0 +1,58 @@
+//! Threads for slow work, so that it never delays another connection's frame.
+//!
+//! They are started when there is something to do, and end with the house; what is at work then is given up.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::http::{Outcome, Response};
+use crate::limits;
+use crate::serve::{Letter, Post, Work};
+
+/// The threads, and the work handed to them.
+pub(super) struct Workers {
+    post: Arc<Post>,
+    queue: Option<Sender<Work>>,
+}
+
+impl Workers {
+    pub(super) fn new(post: &Arc<Post>) -> Self {
+        Self { post: Arc::clone(post), queue: None }
+    }
+
+    /// Hands over work. How much there is at once is bounded by who gives it.
+    pub(super) fn give(&mut self, work: Work) -> io::Result<()> {
+        let queue = match &self.queue {
+            Some(queue) => queue,
+            None => self.queue.insert(start(&self.post)?),
+        };
+        // The threads end when the sender is dropped, and not before.
+        queue.send(work).map_err(|_| io::Error::other("the threads for slow work have ended"))
+    }
+}
+
+fn start(post: &Arc<Post>) -> io::Result<Sender<Work>> {
+    let (sender, receiver) = channel();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for number in 0..limits::WORKERS {
+        let (post, receiver) = (Arc::clone(post), Arc::clone(&receiver));
+        thread::Builder::new().name(format!("worker {number}")).spawn(move || work_all(&post, &receiver))?;
+    }
+    Ok(sender)
+}
+
+fn work_all(post: &Post, receiver: &Mutex<Receiver<Work>>) {
+    loop {
+        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Work { from, ticket, job }) = next else { return };
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+            log::error!("a job panicked; its request is answered by 500");
+            Outcome::Respond(Response::problem(500, "the work for this request failed"))
+        });
+        // What is done always fits.
+        let _ = post.send(from, Letter::Done(ticket, outcome));
+    }
+}

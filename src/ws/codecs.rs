@@ -1,0 +1,230 @@
+//! Compressors and decompressors of a shard, lent to the connections that need one: RFC 7692 7.2.
+//!
+//! A compressor is some 256 KiB and a decompressor some 48, so they are made when they are needed, kept when they come
+//! back, and bounded: without a compressor a message goes as it is, without a decompressor its connection is closed by
+//! 1013 (try again later).
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+use crate::limits;
+
+/// What every flushed block ends with on the wire, and not in a frame: RFC 7692 7.2.1.
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// Codecs that are not in use, and how many are.
+#[derive(Default)]
+pub struct Codecs {
+    /// By window bits, from 9.
+    deflaters: [Vec<Deflater>; 7],
+    inflaters: Vec<Inflater>,
+    deflaters_lent: usize,
+    inflaters_lent: usize,
+}
+
+impl Codecs {
+    /// Codecs in use: compressors, decompressors.
+    pub fn lent(&self) -> (usize, usize) {
+        (self.deflaters_lent, self.inflaters_lent)
+    }
+
+    pub(super) fn lend_deflater(&mut self, bits: u8) -> Option<Deflater> {
+        if self.deflaters_lent >= limits::DEFLATERS {
+            return None;
+        }
+        self.deflaters_lent += 1;
+        Some(self.deflaters[usize::from(bits - 9)].pop().unwrap_or_else(|| Deflater::new(bits)))
+    }
+
+    pub(super) fn take_deflater(&mut self, mut deflater: Deflater) {
+        self.deflaters_lent -= 1;
+        let idle = &mut self.deflaters[usize::from(deflater.bits - 9)];
+        if idle.len() < limits::IDLE_CODECS {
+            deflater.codec.reset();
+            deflater.held.clear();
+            idle.push(deflater);
+        }
+    }
+
+    pub(super) fn lend_inflater(&mut self) -> Option<Inflater> {
+        if self.inflaters_lent >= limits::INFLATERS {
+            return None;
+        }
+        self.inflaters_lent += 1;
+        Some(self.inflaters.pop().unwrap_or_else(Inflater::new))
+    }
+
+    pub(super) fn take_inflater(&mut self, mut inflater: Inflater) {
+        self.inflaters_lent -= 1;
+        if self.inflaters.len() < limits::IDLE_CODECS {
+            inflater.reset();
+            self.inflaters.push(inflater);
+        }
+    }
+
+    /// A whole message, compressed by itself, as the content of one frame.
+    pub(super) fn deflate_whole(&mut self, bits: u8, data: &[u8]) -> Option<Vec<u8>> {
+        let mut deflater = self.lend_deflater(bits)?;
+        let mut out = Vec::with_capacity(data.len() / 2 + 64);
+        let mut at = 0;
+        let is_done = loop {
+            let step = deflater.step(&data[at..], true, &mut out);
+            at += step.taken;
+            match step.is_done {
+                true => break true,
+                false if out.len() < out.capacity() => break false,
+                false => out.reserve(out.capacity()),
+            }
+        };
+        self.take_deflater(deflater);
+        is_done.then_some(out)
+    }
+}
+
+/// A compressor of raw deflate streams.
+pub(super) struct Deflater {
+    codec: Compress,
+    bits: u8,
+    /// The last bytes of the output, which may be the tail of the message.
+    held: Vec<u8>,
+}
+
+/// What a step of compression did.
+pub(super) struct Step {
+    /// Bytes of input that were taken.
+    pub(super) taken: usize,
+    /// All of the message is out.
+    pub(super) is_done: bool,
+}
+
+impl Deflater {
+    fn new(bits: u8) -> Self {
+        Self {
+            codec: Compress::new_with_window_bits(Compression::fast(), false, bits),
+            bits,
+            held: Vec::new(),
+        }
+    }
+
+    /// Compresses as much of the input as there is room for in `out`, which does not grow; `is_last` says that the
+    /// message ends with it. The four bytes of the tail never come out.
+    pub(super) fn step(&mut self, input: &[u8], is_last: bool, out: &mut Vec<u8>) -> Step {
+        out.append(&mut self.held);
+        let flush = if is_last { FlushCompress::Sync } else { FlushCompress::None };
+        let before = self.codec.total_in();
+        // Without room there is no progress, and no error either; raw deflate has none.
+        let _ = self.codec.compress_vec(input, out, flush);
+        let taken = (self.codec.total_in() - before) as usize;
+        let is_done = is_last && taken == input.len() && out.len() < out.capacity();
+        let end = out.len().saturating_sub(TAIL.len());
+        if is_done {
+            debug_assert!(out.ends_with(&TAIL), "a flushed block ends so");
+            out.truncate(end);
+        } else {
+            self.held.extend(out.drain(end..));
+        }
+        Step { taken, is_done }
+    }
+}
+
+/// A decompressor of raw deflate streams.
+pub(super) struct Inflater {
+    codec: Decompress,
+}
+
+/// The input is no deflate stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Garbage;
+
+impl Inflater {
+    fn new() -> Self {
+        Self { codec: Decompress::new(false) }
+    }
+
+    fn reset(&mut self) {
+        self.codec.reset(false);
+    }
+
+    /// Decompresses until the input or the room in `out` is used up, says how much of the input it took.
+    pub(super) fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Garbage> {
+        let before = self.codec.total_in();
+        let status = self.codec.decompress_vec(input, out, FlushDecompress::Sync).map_err(|_| Garbage)?;
+        let taken = (self.codec.total_in() - before) as usize;
+        if status == Status::StreamEnd {
+            // RFC 7692 7.2.3.4: a block that says it is the last one; the next begins a stream of its own.
+            self.reset();
+        }
+        Ok(taken)
+    }
+
+    /// The end of a message, which the wire leaves out.
+    pub(super) const TAIL: [u8; 4] = TAIL;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn inflate(mut input: &[u8]) -> Vec<u8> {
+        let mut inflater = Inflater::new();
+        let mut out = Vec::new();
+        let whole = [input, &TAIL[..]].concat();
+        input = &whole;
+        loop {
+            out.reserve(100);
+            let room = out.capacity() - out.len();
+            let before = out.len();
+            let taken = inflater.step(input, &mut out).unwrap();
+            input = &input[taken..];
+            if input.is_empty() && out.len() - before < room {
+                return out;
+            }
+        }
+    }
+
+    #[test]
+    fn the_examples_of_rfc_7692_7_2_3() {
+        assert_eq!(inflate(b"\xf2\x48\xcd\xc9\xc9\x07\x00"), b"Hello");
+        // Stored, in two blocks, and with a last block.
+        assert_eq!(inflate(b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), b"Hello");
+        assert_eq!(inflate(b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), b"Hello");
+        assert_eq!(inflate(b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), b"Hello");
+    }
+
+    #[test]
+    fn codecs_are_bounded_and_come_back() {
+        let mut codecs = Codecs::default();
+        let lent: Vec<_> = std::iter::from_fn(|| codecs.lend_deflater(9)).collect();
+        assert_eq!((lent.len(), codecs.deflate_whole(9, b"x")), (limits::DEFLATERS, None));
+        lent.into_iter().for_each(|deflater| codecs.take_deflater(deflater));
+        assert_eq!(codecs.lent(), (0, 0));
+        assert!(codecs.deflate_whole(9, b"x").is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out(
+            data in prop_oneof![any::<Vec<u8>>(), "[ab]{0,3000}".prop_map(String::into_bytes)],
+            bits in 9..=15u8, room in 8..200usize, cut in any::<prop::sample::Index>(),
+        ) {
+            let mut codecs = Codecs::default();
+            let whole = codecs.deflate_whole(bits, &data).unwrap();
+            prop_assert_eq!(inflate(&whole), &data[..]);
+            let mut deflater = codecs.lend_deflater(bits).unwrap();
+            let (mut at, mut sent) = (0, Vec::new());
+            let pause = cut.index(data.len() + 1);
+            loop {
+                let mut out = Vec::with_capacity(room);
+                let is_last = at >= pause;
+                let end = if is_last { data.len() } else { pause };
+                let step = deflater.step(&data[at..end], is_last, &mut out);
+                at += step.taken;
+                sent.extend(out);
+                if step.is_done {
+                    break;
+                }
+            }
+            prop_assert_eq!(inflate(&sent), data);
+        }
+    }
+}
