@@ -3,6 +3,8 @@
 //! [`Connection`] takes bytes, asks a [`Handler`] what to answer, and gives bytes. Heads are tokenized by
 //! `httparse`; line ends, limits, Host, lengths and chunks are judged here.
 //!
+//! Beside it stand what handlers read bodies and fields with: [`Form`].
+//!
 //! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
 
 mod access;
@@ -15,6 +17,7 @@ mod response;
 mod scanner;
 mod target;
 mod websocket;
+mod urlencoded;
 
 pub use access::Entry;
 pub use connection::{Connection, Fate, Limits, Scope, Ticket};
@@ -23,3 +26,4 @@ pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};
 pub use head::{Method, Refusal, Request, Version};
 pub use response::{Body, BodySource, Piece, Response, Status};
 pub use websocket::{Origins, Upgrade, WebSocket};
+pub use urlencoded::{BadEncoding, Form, pairs, percent_decode};
