@@ -3,7 +3,7 @@
 //! [`Connection`] takes bytes, asks a [`Handler`] what to answer, and gives bytes. Heads are tokenized by
 //! `httparse`; line ends, limits, Host, lengths and chunks are judged here.
 //!
-//! Beside it stand what handlers read bodies and fields with: [`Form`].
+//! Beside it stand what handlers read bodies and fields with: [`Form`], [`Multipart`].
 //!
 //! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
 
@@ -13,6 +13,8 @@ mod connection;
 mod date;
 mod handler;
 mod head;
+mod multipart;
+mod parameters;
 mod response;
 mod scanner;
 mod target;
@@ -24,6 +26,7 @@ pub use connection::{Connection, Fate, Limits, Scope, Ticket};
 pub use date::Date;
 pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};
 pub use head::{Method, Refusal, Request, Version};
+pub use multipart::{Event, Multipart, PartHead, boundary_of};
 pub use response::{Body, BodySource, Piece, Response, Status};
 pub use websocket::{Origins, Upgrade, WebSocket};
 pub use urlencoded::{BadEncoding, Form, pairs, percent_decode};
