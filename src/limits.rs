@@ -77,6 +77,11 @@ pub const CHUNK_LINE_BYTES: usize = 4 << 10;
 pub const TRAILER_BYTES: usize = 8 << 10;
 /// Bytes of a body that is collected whole. Beyond: 413.
 pub const COLLECTED_BODY: u64 = 8 << 20;
+/// Cookies of one Cookie field. Beyond: the rest is ignored.
+pub const COOKIES: usize = 64;
+/// Bytes of the name and the value of a cookie that is set, what every browser keeps (RFC 6265 6.1). Beyond:
+/// `CookieError::TooLong`.
+pub const COOKIE_BYTES: usize = 4096;
 /// Fields, or parts, of a form. Beyond: 413.
 pub const FORM_FIELDS: usize = 1000;
 /// Bytes of the head of a form's part with the boundary's padding before it; also of what stands before the first

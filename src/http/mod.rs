@@ -3,13 +3,14 @@
 //! [`Connection`] takes bytes, asks a [`Handler`] what to answer, and gives bytes. Heads are tokenized by
 //! `httparse`; line ends, limits, Host, lengths and chunks are judged here.
 //!
-//! Beside it stand what handlers read bodies and fields with: [`Form`], [`Multipart`].
+//! Beside it stand what handlers read bodies and fields with: [`cookies`] and [`SetCookie`], [`Form`], [`Multipart`].
 //!
 //! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
 
 mod access;
 mod body;
 mod connection;
+mod cookie;
 mod date;
 mod handler;
 mod head;
@@ -23,6 +24,7 @@ mod urlencoded;
 
 pub use access::Entry;
 pub use connection::{Connection, Fate, Limits, Scope, Ticket};
+pub use cookie::{CookieError, SameSite, SetCookie, cookies};
 pub use date::Date;
 pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};
 pub use head::{Method, Refusal, Request, Version};
