@@ -28,18 +28,17 @@ pub(super) struct Scanner {
 }
 
 /// The words of the request line, each with where it begins, and the lines after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Word {
+    #[default]
     Method,
-    Target { start: usize },
-    Version { start: usize },
+    Target {
+        start: usize,
+    },
+    Version {
+        start: usize,
+    },
     Fields,
-}
-
-impl Default for Word {
-    fn default() -> Self {
-        Self::Method
-    }
 }
 
 /// The longest method that is known has 7 letters, and `HTTP/1.1` has 8.
