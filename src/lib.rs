@@ -10,7 +10,7 @@
 //! | [`arp`] [`ip`] [`tcp`] | the protocols, as machines | the above |
 //! | [`stack`] | a host: frames in, frames out, streams between | the above |
 //! | [`link`] | devices and wires | frame, time, rand |
-//! | [`mail`] | how somebody else reaches a connection | nothing |
+//! | [`fate`] [`mail`] | what becomes of a stream; how somebody else reaches it | nothing |
 //! | [`ws`] | WebSockets over bytes | time, limits, mail |
 //! | [`http`] | HTTP/1.1 over bytes, and the way to a WebSocket | time, limits, ws |
 //! | [`inspect`] | frames made readable for people | wire, frame |
@@ -38,6 +38,7 @@ pub mod app;
 pub mod arp;
 pub mod control;
 pub mod drops;
+pub mod fate;
 pub mod fault;
 pub mod frame;
 pub mod http;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
-    "time", "rand", "limits", "drops", "fault", "mail", "wire", "wheel", "frame", "arp", "ip", "tcp",
+    "time", "rand", "limits", "drops", "fault", "fate", "mail", "wire", "wheel", "frame", "arp", "ip", "tcp",
     "stack", "link", "ws", "http", "inspect", "serve", "control", "shard", "app",
 ];
 

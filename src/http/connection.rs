@@ -23,6 +23,7 @@ use super::head::{self, Method, Request, Version, refuse};
 use super::response::{BodySource, Framing};
 use super::scanner::{Scan, Scanner};
 use super::websocket::Upgrade;
+use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant, Now};
@@ -61,17 +62,6 @@ pub struct Scope<'a> {
     pub handler: &'a mut dyn Handler,
     /// What is around.
     pub house: &'a dyn House,
-}
-
-/// What is to become of the connection, once all output was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It goes on.
-    Open,
-    /// It is over: send what is left, finish, and let the peer finish.
-    Finish,
-    /// It is over, and nobody waits for an answer.
-    Drop,
 }
 
 /// Which request a job belongs to: one whose request is over comes back too late.

@@ -22,8 +22,9 @@ mod target;
 mod urlencoded;
 mod websocket;
 
+pub use crate::fate::Fate;
 pub use access::Entry;
-pub use connection::{Connection, Fate, Limits, Scope, Ticket};
+pub use connection::{Connection, Limits, Scope, Ticket};
 pub use cookie::{CookieError, SameSite, SetCookie, cookies};
 pub use date::Date;
 pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};

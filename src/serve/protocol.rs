@@ -13,7 +13,8 @@ use super::post::{Letter, Post};
 use super::seat::Seat;
 use super::session::Surroundings;
 use super::vitals::Snapshot;
-use crate::http::{self, Connection, Entry, House, Limits, Outcome, Response, Scope, Wake};
+use crate::fate::Fate;
+use crate::http::{Connection, Entry, House, Limits, Outcome, Response, Scope, Wake};
 use crate::mail::{Address, Line};
 use crate::time::Instant;
 use crate::ws::{self, Code, Role, Sender};
@@ -37,17 +38,10 @@ pub(super) struct Protocol {
     is_stopping: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all sessions speak HTTP to their end")]
 enum Speaks {
     Http(Connection),
     Ws(Box<Seat>),
-}
-
-/// What is to become of the stream, once all output was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Open,
-    Finish,
-    Drop,
 }
 
 impl Protocol {
@@ -80,16 +74,8 @@ impl Protocol {
 
     pub(super) fn fate(&self) -> Fate {
         match &self.speaks {
-            Speaks::Http(http) => match http.fate() {
-                http::Fate::Open => Fate::Open,
-                http::Fate::Finish => Fate::Finish,
-                http::Fate::Drop => Fate::Drop,
-            },
-            Speaks::Ws(seat) => match seat.fate() {
-                ws::Fate::Open => Fate::Open,
-                ws::Fate::Finish => Fate::Finish,
-                ws::Fate::Drop => Fate::Drop,
-            },
+            Speaks::Http(http) => http.fate(),
+            Speaks::Ws(seat) => seat.fate(),
         }
     }
 

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use crate::fate::Fate;
 use crate::time::{Instant, Now};
-use crate::ws::{self, Closed, Code, Codecs, Connection, Event, Fate, Parcel, Scope, Sender, Socket};
+use crate::ws::{self, Closed, Code, Codecs, Connection, Event, Parcel, Scope, Sender, Socket};
 
 /// A WebSocket.
 pub(super) struct Seat {

@@ -14,8 +14,9 @@ use bytes::Bytes;
 
 use super::jobs::Jobs;
 use super::post::{Letter, Post};
-use super::protocol::{Fate, Peer, Protocol};
+use super::protocol::{Peer, Protocol};
 use super::vitals::ServeCounters;
+use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::http::{Date, Handler, Limits};
 use crate::limits;

@@ -18,6 +18,7 @@ use super::frame::Opcode;
 use super::message::{Message, Prepared};
 use super::receiver::{Incoming, Receiver, Takeover};
 use super::transmitter::Transmitter;
+use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant, Now};
@@ -88,17 +89,6 @@ pub enum Event {
     Message(Message),
     /// The connection is at its end. Nothing follows.
     Closed(Closed),
-}
-
-/// What is to become of the connection, once all output was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It goes on.
-    Open,
-    /// It is over: send what is left and finish.
-    Finish,
-    /// It is over, and nobody is there.
-    Drop,
 }
 
 /// Why a message was not taken.

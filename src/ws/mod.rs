@@ -17,9 +17,10 @@ mod receiver;
 mod transmitter;
 mod utf8;
 
+pub use crate::fate::Fate;
 pub use close::{Closed, Code};
 pub use codecs::Codecs;
-pub use connection::{Config, Connection, Event, Fate, Overflow, Role, Scope, SendError};
+pub use connection::{Config, Connection, Event, Overflow, Role, Scope, SendError};
 pub use deflate::{Agreement, Deflate, Malformed};
 pub use handler::{Handler, Parcel, Sender, Socket};
 pub use handshake::{accept_key, is_key};

@@ -1,13 +1,15 @@
 //! A client without a wire: hands bytes to a connection in parts, takes what it says, and judges both.
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use taphouse::app::App;
 use taphouse::http::{
     Body, BodySource, Connection, Date, Fate, Handler, House, Limits, Outcome as Decision, Piece, Request,
-    Response, Scope,
+    Response, Scope, Wake,
 };
+use taphouse::mail::{Address, Carrier, Line, Undelivered};
 use taphouse::time::{Duration, Instant, Now};
 
 use crate::answers::{self, Answer};
@@ -31,6 +33,12 @@ const BYTE_BY_BYTE: usize = 80_000;
 
 struct Alone;
 
+impl Carrier<Wake> for Alone {
+    fn carry(&self, _: Address, _: Wake) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
 impl House for Alone {
     fn peer(&self) -> SocketAddrV4 {
         SocketAddrV4::new([192, 0, 2, 1].into(), 50_000)
@@ -38,6 +46,10 @@ impl House for Alone {
 
     fn write_metrics(&self, out: &mut String) {
         out.push_str("none 0\n");
+    }
+
+    fn wake_line(&self) -> Line<Wake> {
+        Line::new(Address { slot: 0, generation: 0 }, Arc::new(Self))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Ask, Connection, Exchange, Fate, Phase, Scope};
+use super::{Ask, Connection, Exchange, Phase, Scope};
+use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::http::access::Entry;
 use crate::http::body::Decoder;

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::{Ask, Connection, Phase, Wanted};
+use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::http::body::{Decoded, Decoder};
-use crate::http::connection::{Fate, Scope};
+use crate::http::connection::Scope;
 use crate::http::handler::BodySink;
 use crate::http::head::{Refusal, refuse};
 use crate::limits;

@@ -1,5 +1,9 @@
 use super::*;
+use std::sync::Arc;
+
+use crate::http::Wake;
 use crate::http::response::{Body, Piece, Response};
+use crate::mail::{Address, Carrier, Line, Undelivered};
 
 /// Answers everything with its own description, takes bodies up to 100 bytes on PUT, and gives seven bytes of
 /// unknown length on /stream.
@@ -21,11 +25,20 @@ impl BodySink for Collect {
 
 struct Alone;
 
+impl Carrier<Wake> for Alone {
+    fn carry(&self, _: Address, _: Wake) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
 impl House for Alone {
     fn peer(&self) -> std::net::SocketAddrV4 {
         std::net::SocketAddrV4::new([192, 0, 2, 1].into(), 50_000)
     }
     fn write_metrics(&self, _: &mut String) {}
+    fn wake_line(&self) -> Line<Wake> {
+        Line::new(Address { slot: 0, generation: 0 }, Arc::new(Self))
+    }
 }
 
 struct Seven(usize);
