@@ -87,6 +87,10 @@ pub const FORM_FIELDS: usize = 1000;
 /// Bytes of the head of a form's part with the boundary's padding before it; also of what stands before the first
 /// boundary, and of what stands behind the last. Beyond: 413.
 pub const PART_HEAD_BYTES: usize = 8 << 10;
+/// Elements within elements of an XML body. Beyond: 400.
+pub const XML_DEPTH: usize = 64;
+/// Bytes written to a pipe that the peer has not taken. Beyond: `PipeError::Full`.
+pub const PIPE: usize = 256 << 10;
 /// Bytes of answers that the peer has not taken. Beyond: its next request is not looked at before it takes some.
 pub const ANSWERS_WAITING: usize = 64 << 10;
 /// Bytes of a body that nobody wants which are read and thrown away, to keep the connection. Beyond: closed.

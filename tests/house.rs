@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use taphouse::app::App;
+use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
 use taphouse::fault::{self, Fault};
 use taphouse::frame::{Frame, Medium, Properties};
@@ -72,7 +72,7 @@ impl House {
                 _ => Limits { head: SECONDS(100), body_idle: SECONDS(100), ..Limits::default() },
             },
         };
-        let shard = Shard::new(link, config, Box::new(App::default()), &seed, Instant::ZERO);
+        let shard = Shard::new(link, config, Box::new(app::routes(Choices::default())), &seed, Instant::ZERO);
         let client = Stack::new(host(CLIENT, 1, ProbeMode::Off), &Seed::from_u64(99), Instant::ZERO);
         Self { shard, client, wire, now: Instant::ZERO, turns: 0, sent: 0, ended: None }
     }

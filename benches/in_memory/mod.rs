@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use bytes::Bytes;
-use taphouse::app::App;
+use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::http::Limits;
@@ -42,7 +42,13 @@ impl Road {
             Config { stack: host(2), port: 80, listen: ListenConfig::default(), http: Limits::default() };
         let now = Instant::ZERO;
         Self {
-            shard: Shard::new(HouseEnd(near), config, Box::new(App::default()), &Seed::from_u64(1), now),
+            shard: Shard::new(
+                HouseEnd(near),
+                config,
+                Box::new(app::routes(Choices::default())),
+                &Seed::from_u64(1),
+                now,
+            ),
             client: Stack::new(host(1), &Seed::from_u64(2), now),
             wire,
             now,

@@ -1,99 +1,53 @@
-//! The house's own routes. They know requests and responses, and nothing of what carries them.
+//! The house's own routes, made of what the library offers everybody.
 
 mod bodies;
 mod page;
 
 use crate::fault::{self, Fault};
-use crate::http::{Body, Handler, Method, Origins, Outcome, Request, Response, WebSocket};
+use crate::http::{Body, Origins, Outcome, Problem, Request, Response, Router, WebSocket};
 use crate::limits;
-use crate::ws::{Message, Socket};
-use bodies::{Echo, Sink};
+use crate::ws::{Config, Message, Socket};
+use bodies::{Echo, Pattern, Sink};
+
+/// What of the routes can be chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// How `/ws/echo` behaves.
+    pub socket: Config,
+}
 
 /// The routes.
-#[derive(Debug)]
-pub struct App {
-    generated: bodies::Pattern,
-    echo: WebSocket,
+pub fn routes(choices: Choices) -> Router {
+    let pattern = Pattern::default();
+    let echo = WebSocket::default().config(choices.socket).origins(Origins::Any);
+    let mut router = Router::new();
+    router
+        .get("/", |_| Response::html(200, page::INDEX))
+        .get("/hello", |_| {
+            assert!(!fault::is(Fault::HandlerPanics), "a seeded fault");
+            Response::text(200, &b"Hello, world!"[..])
+        })
+        .get("/healthz", |_| Response::text(200, &b"ok\n"[..]))
+        .get("/metrics", metrics)
+        .get("/bytes/{n}", move |request| bytes(request, &pattern))
+        .post("/echo", |request| Outcome::Read(Box::new(Echo::new(request))))
+        .put("/sink", |request| Outcome::Read(Box::new(Sink::new(request))))
+        .get("/ws/echo", move |request| echo.accept(request, say_back));
+    router
 }
 
-impl Default for App {
-    fn default() -> Self {
-        Self { generated: bodies::Pattern::default(), echo: WebSocket::default().origins(Origins::Any) }
+/// `GET /bytes/{n}`: byte i is i mod 251.
+fn bytes(request: &Request<'_>, pattern: &Pattern) -> Result<Response, Problem> {
+    let n: u64 = request.parameter("n")?;
+    if n > limits::GENERATED_BYTES {
+        return Err(Problem::new(422, "the length is a whole number from 0 to 68719476736"));
     }
+    Ok(Response::new(200, "application/octet-stream", pattern.body(n)))
 }
 
-impl Handler for App {
-    fn handle_request(&mut self, request: &Request<'_>) -> Outcome {
-        assert!(!fault::is(Fault::HandlerPanics), "a seeded fault");
-        match request.path {
-            "/" => get(request, || Response::new(200, "text/html; charset=utf-8", page::index())),
-            "/hello" => get(request, || Response::text(200, &b"Hello, world!"[..])),
-            "/healthz" => get(request, || Response::text(200, &b"ok\n"[..])),
-            "/metrics" => get(request, || metrics(request)),
-            "/echo" => {
-                only(request, Method::Post, "POST, OPTIONS", || Outcome::Read(Box::new(Echo::new(request))))
-            }
-            "/sink" => {
-                only(request, Method::Put, "PUT, OPTIONS", || Outcome::Read(Box::new(Sink::new(request))))
-            }
-            "/ws/echo" => match request.method {
-                Method::Get => self.echo.accept(request, |socket: &mut Socket<'_>, message: Message| {
-                    // One who does not take his answers is not read, so they fit; one who closes wants none.
-                    let _ = socket.send(&message);
-                }),
-                method => Outcome::Respond(not_this_method(method, "GET, OPTIONS")),
-            },
-            "*" => Outcome::Respond(no_content("GET, HEAD, POST, PUT, OPTIONS")),
-            path => match path.strip_prefix("/bytes/") {
-                Some(n) => get(request, || self.bytes(n)),
-                None => Outcome::Respond(Response::problem(404, "there is nothing at this path")),
-            },
-        }
-    }
-}
-
-impl App {
-    /// `GET /bytes/{n}`: byte i is i mod 251.
-    fn bytes(&self, n: &str) -> Response {
-        let number = Some(n).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-        match number.and_then(|n| n.parse().ok()).filter(|&n: &u64| n <= limits::GENERATED_BYTES) {
-            Some(n) => Response::new(200, "application/octet-stream", self.generated.body(n)),
-            None => Response::problem(422, "the length is a whole number from 0 to 68719476736"),
-        }
-    }
-}
-
-fn get(request: &Request<'_>, respond: impl FnOnce() -> Response) -> Outcome {
-    match request.method {
-        Method::Get | Method::Head => Outcome::Respond(respond()),
-        method => Outcome::Respond(not_this_method(method, "GET, HEAD, OPTIONS")),
-    }
-}
-
-fn only(
-    request: &Request<'_>,
-    method: Method,
-    allow: &'static str,
-    then: impl FnOnce() -> Outcome,
-) -> Outcome {
-    if request.method == method { then() } else { Outcome::Respond(not_this_method(request.method, allow)) }
-}
-
-/// RFC 9110 9.3.7 and 15.5.6.
-fn not_this_method(method: Method, allow: &'static str) -> Response {
-    if method == Method::Options {
-        return no_content(allow);
-    }
-    Response::problem(405, "this path has no such method").with("Allow", allow)
-}
-
-fn no_content(allow: &'static str) -> Response {
-    Response {
-        status: crate::http::Status(204),
-        content_type: None,
-        fields: vec![("Allow", allow.into())],
-        body: Body::Empty,
-    }
+fn say_back(socket: &mut Socket<'_>, message: Message) {
+    // One who does not take his answers is not read, so they fit; one who closes wants none.
+    let _ = socket.send(&message);
 }
 
 fn metrics(request: &Request<'_>) -> Response {
@@ -126,22 +80,6 @@ mod tests {
             };
             assert_eq!(all.len() as u64, n);
             assert!(all.iter().enumerate().all(|(i, &b)| usize::from(b) == i % 251));
-        }
-    }
-
-    #[test]
-    fn lengths_are_checked() {
-        let app = App::default();
-        for (n, status) in [
-            ("0", 200),
-            ("68719476736", 200),
-            ("68719476737", 422),
-            ("-1", 422),
-            ("", 422),
-            ("x", 422),
-            ("99999999999999999999", 422),
-        ] {
-            assert_eq!(app.bytes(n).status.0, status, "{n}");
         }
     }
 }

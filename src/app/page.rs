@@ -1,15 +1,7 @@
 //! The page at `/`.
 
-use bytes::Bytes;
-
-use crate::http::Body;
-
 /// Tells a newcomer where he is, and what to try.
-pub(super) fn index() -> Body {
-    Body::Whole(Bytes::from_static(INDEX.as_bytes()))
-}
-
-const INDEX: &str = "<!doctype html>
+pub(super) const INDEX: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width\">
@@ -27,6 +19,7 @@ hand-made ARP, IPv4 and TCP, and this HTTP server on top. The kernel's TCP had n
   <dt><a href=\"/bytes/1000\"><code>GET /bytes/{n}</code></a><dd>n bytes; byte i is i mod 251; up to 64 GiB
   <dt><code>POST /echo</code><dd>the same body back, up to 8 MiB
   <dt><code>PUT /sink</code><dd>counts a body of any size; with <code>?sha256=1</code> it hashes it as well
+  <dt><code>GET /ws/echo</code><dd>a WebSocket that says everything back
   <dt><a href=\"/healthz\"><code>GET /healthz</code></a><dd>says ok
   <dt><a href=\"/metrics\"><code>GET /metrics</code></a><dd>counters in the text format of Prometheus
 </dl>

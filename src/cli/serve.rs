@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 use siphasher::sip::SipHasher13;
-use taphouse::app::App;
+use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
 use taphouse::frame::{Medium, Properties};
 use taphouse::http::Limits;
@@ -166,7 +166,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     }
     let start = Start::now();
     let link = Watched::new(Impair::new(tap, incoming, outgoing, &seed), &options.tap, start.epoch());
-    let mut shard = Shard::new(link, config, Box::new(App::default()), &seed, start.read().mono);
+    let mut shard =
+        Shard::new(link, config, Box::new(app::routes(Choices::default())), &seed, start.read().mono);
     let watch = capture.map(|(keep, scribe)| (shard.link_mut().watch(keep), scribe));
     let mut runner =
         Runner::new(shard, device, start).map_err(|e| format!("signals cannot be handled: {e}"))?;

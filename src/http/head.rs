@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddrV4;
 use std::{fmt, str};
 
+use super::arguments::Arguments;
 use super::handler::{House, Wake};
+use super::problem::{Place, Problem};
 use super::response::Status;
 use super::target::{self, Authority};
 use crate::fault::{self, Fault};
@@ -107,7 +109,9 @@ pub struct Request<'a> {
     /// When it is asked.
     pub now: Now,
     pub(super) house: &'a dyn House,
-    fields: &'a [httparse::Header<'a>],
+    /// The parameters of its path, as they were sent, by the router.
+    pub(super) captured: &'a [(&'a str, &'a str)],
+    pub(super) fields: &'a [httparse::Header<'a>],
     pub(super) body: BodyLength,
     pub(super) keeps: bool,
     pub(super) expects_continue: bool,
@@ -129,6 +133,26 @@ impl<'a> Request<'a> {
     /// A line to the connection, to wake a body of it.
     pub fn wake_line(&self) -> Line<Wake> {
         self.house.wake_line()
+    }
+
+    /// A parameter of the path, typed: `request.parameter::<i64>("id")?` on `/users/{id}`. Or several, so that all that are
+    /// wrong are told at once: `let (a, b): (i64, String) = request.parameter(["a", "b"])?`.
+    ///
+    /// # Errors
+    /// 422, with what is wrong.
+    ///
+    /// # Panics
+    /// The route has no such parameter.
+    pub fn parameter<T: Arguments<N>, N>(&self, names: N) -> Result<T, Problem> {
+        T::read_all(self, Place::Path, names)
+    }
+
+    /// A parameter of the query, typed, or several, in the same way. One that may be missing is an `Option`.
+    ///
+    /// # Errors
+    /// 422, with what is wrong.
+    pub fn query_parameter<T: Arguments<N>, N>(&self, names: N) -> Result<T, Problem> {
+        T::read_all(self, Place::Query, names)
     }
 
     /// The value of the first field of this name, white space around it removed.
@@ -185,6 +209,7 @@ pub(super) fn parse<T>(
         host: "",
         now,
         house,
+        captured: &[],
         fields: raw.headers,
         body: BodyLength::Exactly(0),
         keeps: false,

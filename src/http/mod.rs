@@ -8,15 +8,21 @@
 //! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
 
 mod access;
+mod arguments;
 mod body;
 mod connection;
+mod content;
 mod cookie;
+mod cors;
 mod date;
 mod handler;
 mod head;
 mod multipart;
 mod parameters;
+mod pipe;
+mod problem;
 mod response;
+mod router;
 mod scanner;
 mod target;
 mod urlencoded;
@@ -24,12 +30,18 @@ mod websocket;
 
 pub use crate::fate::Fate;
 pub use access::Entry;
+pub use arguments::{Argument, Arguments};
 pub use connection::{Connection, Limits, Scope, Ticket};
+pub use content::{Content, Part, collect};
 pub use cookie::{CookieError, SameSite, SetCookie, cookies};
+pub use cors::Cors;
 pub use date::Date;
 pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};
 pub use head::{Method, Refusal, Request, Version};
 pub use multipart::{Event as FormEvent, Multipart, PartHead, boundary_of};
+pub use pipe::{PipeError, PipeWriter, pipe};
+pub use problem::{Invalid, Place, Problem};
 pub use response::{Body, BodySource, Piece, Response, Status};
+pub use router::Router;
 pub use urlencoded::{BadEncoding, Form, pairs as form_pairs, percent_decode};
 pub use websocket::{Origins, Upgrade, WebSocket};

@@ -5,6 +5,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use super::problem::Problem;
+
 /// A status code: RFC 9110 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(pub u16);
@@ -17,15 +19,25 @@ impl Status {
             101 => "Switching Protocols",
             200 => "OK",
             201 => "Created",
+            202 => "Accepted",
             204 => "No Content",
+            301 => "Moved Permanently",
+            302 => "Found",
+            303 => "See Other",
+            304 => "Not Modified",
+            307 => "Temporary Redirect",
+            308 => "Permanent Redirect",
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
+            406 => "Not Acceptable",
             408 => "Request Timeout",
             409 => "Conflict",
+            410 => "Gone",
             411 => "Length Required",
+            412 => "Precondition Failed",
             413 => "Content Too Large",
             414 => "URI Too Long",
             415 => "Unsupported Media Type",
@@ -36,7 +48,9 @@ impl Status {
             431 => "Request Header Fields Too Large",
             500 => "Internal Server Error",
             501 => "Not Implemented",
+            502 => "Bad Gateway",
             503 => "Service Unavailable",
+            504 => "Gateway Timeout",
             505 => "HTTP Version Not Supported",
             _ => "",
         }
@@ -128,19 +142,32 @@ impl Response {
         Self::new(status, "text/plain; charset=utf-8", Body::Whole(text.into()))
     }
 
-    /// A problem as RFC 9457 writes it, from fixed words alone.
-    pub fn problem(status: u16, detail: &str) -> Self {
-        let status = Status(status);
-        let json = format!(
-            "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\"}}\n",
-            status.reason(),
-            status.0,
-            detail.escape_default()
-        );
-        Self::new(status.0, "application/problem+json", Body::Whole(json.into()))
+    /// A page, which may run no script, be in no frame of another page, and tell nobody where its reader came from,
+    /// unless `with` says otherwise.
+    pub fn html(status: u16, page: impl Into<Bytes>) -> Self {
+        const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'none'; \
+                              object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+        Self::new(status, "text/html; charset=utf-8", Body::Whole(page.into()))
+            .with("Content-Security-Policy", POLICY)
+            .with("Referrer-Policy", "no-referrer")
     }
 
-    /// With one more field.
+    /// An answer in JSON.
+    pub fn json(status: u16, value: &serde_json::Value) -> Self {
+        Self::new(status, "application/json", Body::Whole(format!("{value}\n").into()))
+    }
+
+    /// An answer without content.
+    pub fn empty(status: u16) -> Self {
+        Self { status: Status(status), content_type: None, fields: Vec::new(), body: Body::Empty }
+    }
+
+    /// A problem (RFC 9457).
+    pub fn problem(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(status, detail).into()
+    }
+
+    /// With this field, in place of one of that name.
     ///
     /// # Panics
     /// The value holds a control character, a line break say.
@@ -152,6 +179,10 @@ impl Response {
             !value.bytes().any(|b| b.is_ascii_control() && b != b'\t'),
             "{name} would hold a control character"
         );
+        // What is said once is said anew; Set-Cookie is the one that has no list form (RFC 9110 5.3).
+        if name != "Set-Cookie" && name != "Vary" {
+            self.fields.retain(|(known, _)| *known != name);
+        }
         self.fields.push((name, value));
         self
     }
@@ -185,7 +216,8 @@ pub(super) fn head(
     put(&["HTTP/1.1 ", decimal(status.0.into(), &mut digits), " ", status.reason(), "\r\nDate: ", date]);
     put(&["\r\nServer: taphouse\r\n"]);
     if let Some(content_type) = &response.content_type {
-        put(&["Content-Type: ", content_type, "\r\n"]);
+        // No browser shall take it for anything else.
+        put(&["Content-Type: ", content_type, "\r\nX-Content-Type-Options: nosniff\r\n"]);
     }
     response.fields.iter().for_each(|(name, value)| put(&[name, ": ", value, "\r\n"]));
     match framing {
@@ -228,7 +260,7 @@ mod tests {
         assert_eq!(
             head,
             "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: taphouse\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nAllow: GET\r\nContent-Length: 2\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nAllow: GET\r\nContent-Length: 2\r\n\
              Connection: close\r\n\r\n"
         );
     }
@@ -238,11 +270,5 @@ mod tests {
         for n in [0, 7, 10, 200, 65_536, u64::MAX] {
             assert_eq!(decimal(n, &mut [0; 20]), n.to_string());
         }
-    }
-
-    #[test]
-    fn a_problem_is_json_whatever_it_quotes() {
-        let Body::Whole(json) = Response::problem(400, "a \"quote\"").body else { panic!("whole") };
-        assert!(json.ends_with(b"\"detail\":\"a \\\"quote\\\"\"}\n"));
     }
 }

@@ -144,7 +144,7 @@ fn one<'a>(request: &Request<'a>, name: &str) -> Option<&'a [u8]> {
 }
 
 /// RFC 9110 15.5.22, RFC 6455 4.4.
-fn upgrade_required(detail: &str) -> Response {
+fn upgrade_required(detail: &'static str) -> Response {
     Response::problem(426, detail)
         .with("Upgrade", "websocket")
         .with("Connection", "Upgrade")

@@ -4,10 +4,10 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taphouse::app::App;
+use taphouse::app::{self, Choices};
 use taphouse::http::{
     Body, BodySource, Connection, Date, Fate, Handler, House, Limits, Outcome as Decision, Piece, Request,
-    Response, Scope, Wake,
+    Response, Router, Scope, Wake,
 };
 use taphouse::mail::{Address, Carrier, Line, Undelivered};
 use taphouse::time::{Duration, Instant, Now};
@@ -54,7 +54,7 @@ impl House for Alone {
 }
 
 /// The house's routes, and one whose answer has no length that is known before: `/stream`.
-struct Routes(App);
+struct Routes(Router);
 
 impl Handler for Routes {
     fn handle_request(&mut self, request: &Request<'_>) -> Decision {
@@ -97,7 +97,7 @@ impl Client {
         let now = Now { mono: Instant::ZERO, wall: WALL };
         Self {
             http: Connection::new(now.mono, Limits::default()),
-            routes: Routes(App::default()),
+            routes: Routes(app::routes(Choices::default())),
             date: Date::default(),
             now,
             output: Vec::new(),
