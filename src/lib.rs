@@ -14,10 +14,11 @@
 //! | [`ws`] | WebSockets over bytes | time, limits, mail |
 //! | [`http`] | HTTP/1.1 over bytes, and the way to a WebSocket | time, limits, ws |
 //! | [`inspect`] | frames made readable for people | wire, frame |
-//! | [`app`] | the house's routes | http |
-//! | [`serve`] | a stream meets a protocol | stack, http, app |
+//! | [`serve`] | a stream meets a protocol | stack, http, ws |
 //! | [`control`] | what a running house tells its owner | stack, link, serve |
-//! | [`shard`] | one core's loop | all |
+//! | [`shard`] | one core's loop | all the above |
+//! | [`server`] | a shard on a TAP device, in one call | all the above |
+//! | [`app`] | the house's own routes | http, ws |
 //!
 //! # The grammar
 //!
@@ -49,6 +50,7 @@ pub mod link;
 pub mod mail;
 pub mod rand;
 pub mod serve;
+pub mod server;
 pub mod shard;
 pub mod stack;
 pub mod tcp;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Where a connection is, as long as it is there. The carrier knows what the numbers mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// The place.
     pub slot: u32,

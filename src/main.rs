@@ -8,12 +8,20 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,life=info")).init();
+    let access = matches!(&cli.command, cli::Command::Serve(options) if options.access_log);
+    let logger = match cli::logger::start(access) {
+        Ok(logger) => logger,
+        Err(error) => {
+            eprintln!("taphouse: there is no thread for the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let result = match cli.command {
         cli::Command::Serve(options) => cli::serve::run(&options),
         cli::Command::Explain(options) => cli::explain::run(&options),
         cli::Command::Ctl(options) => cli::ctl::run(&options),
     };
+    drop(logger);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

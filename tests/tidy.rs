@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
     "time", "rand", "limits", "drops", "fault", "fate", "mail", "wire", "wheel", "frame", "arp", "ip", "tcp",
-    "stack", "link", "ws", "http", "inspect", "serve", "control", "shard", "app",
+    "stack", "link", "ws", "http", "inspect", "serve", "control", "shard", "server", "app",
 ];
 
 /// Islands: what stands beside the stack must not know it.
@@ -18,7 +18,13 @@ const NEVER: &[(&str, &[&str])] = &[
     ("link", &["arp", "ip", "tcp", "stack"]),
     ("http", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
     ("ws", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel"]),
-    ("app", &["wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel", "serve", "control", "shard"]),
+    (
+        "app",
+        &[
+            "wire", "frame", "arp", "ip", "tcp", "stack", "link", "wheel", "serve", "control", "shard",
+            "server",
+        ],
+    ),
     ("inspect", &["arp", "ip", "tcp", "stack", "link", "wheel"]),
     ("serve", &["link"]),
 ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod ctl;
 pub(crate) mod explain;
+pub(crate) mod logger;
 pub(crate) mod serve;
 pub(crate) mod socket;
 

@@ -2,32 +2,23 @@
 
 use std::fs::{File, Permissions};
 use std::io;
-use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
-use siphasher::sip::SipHasher13;
 use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
-use taphouse::frame::{Medium, Properties};
-use taphouse::http::Limits;
+use taphouse::http::{Cors, Limits};
 use taphouse::ip::subnet::Subnet;
-use taphouse::limits;
-use taphouse::link::impair::{Impair, spec};
+use taphouse::link::impair::spec;
 use taphouse::link::recorder::Keep;
-use taphouse::link::tap::Tap;
-use taphouse::link::watch::Watched;
 use taphouse::rand::Seed;
-use taphouse::shard::runner::{Ended, Runner, Start};
+use taphouse::server::{Gateway, Server};
 use taphouse::shard::scribe::Scribe;
-use taphouse::shard::{Config, Shard};
-use taphouse::stack::{self, ListenConfig};
 use taphouse::time::Duration;
 use taphouse::wire::ethernet::Mac;
+use taphouse::ws::{self, Deflate, Overflow};
 
 use super::socket;
 
@@ -87,6 +78,24 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "75s", value_parser = parse_duration)]
     idle_timeout: Duration,
 
+    /// Let pages of this origin read the answers (CORS), as https://example.com; may be repeated; * for all
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<String>,
+
+    /// Compression of WebSockets: shared compresses a message for many once; takeover remembers earlier messages,
+    /// which costs some 300 KiB a connection
+    #[arg(long, value_name = "HOW", default_value = "shared")]
+    ws_compression: Compression,
+
+    /// What becomes of a message for a WebSocket whose peer does not take what was sent: close the connection (1013),
+    /// or drop the message
+    #[arg(long, value_name = "HOW", default_value = "close")]
+    ws_overflow: OnOverflow,
+
+    /// Log a line for each request: its path without the values of its query, no field, no body
+    #[arg(long)]
+    pub(crate) access_log: bool,
+
     /// How carefully to ask whether the address is free (RFC 5227): full takes 4 to 7 s, quick 300 ms
     #[arg(long, default_value = "quick")]
     probe: Probe,
@@ -117,6 +126,19 @@ enum Offload {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum Compression {
+    Off,
+    Shared,
+    Takeover,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnOverflow {
+    Close,
+    Drop,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Probe {
     Full,
     Quick,
@@ -125,69 +147,68 @@ enum Probe {
 
 /// Runs the server.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let gateway = gateway(options)?;
-    let mac = mac(options)?;
-    let seed = match options.seed {
-        Some(seed) => seed,
-        None => Seed::from_os().map_err(|e| format!("the system gives no randomness: {e}"))?,
-    };
     let user = options.user.as_deref().map(find_user).transpose()?;
-    let tap = Tap::open(&options.tap, usize::from(options.mtu)).map_err(|e| e.to_string())?;
-    let device = tap.as_fd().try_clone_to_owned().map_err(|e| format!("{}: {e}", options.tap))?;
+    let mut router = app::routes(options.choices());
+    if let Some(cors) = cors(&options.cors_origin)? {
+        router.cors(cors);
+    }
+    let server = Server::new(router)
+        .tap(&*options.tap)
+        .address(options.addr)
+        .gateway(gateway(options)?)
+        .mac(mac(options)?)
+        .mtu(options.mtu)
+        .port(options.port)
+        .probe(options.probe.into())
+        .max_connections(options.max_connections as usize)
+        .limits(Limits { idle: options.idle_timeout, ..Limits::default() })
+        .impair(options.impair)
+        .seed(options.seed)
+        .open()
+        .map_err(|e| e.to_string())?;
     let capture = options.pcap.as_deref().map(|path| open_capture(path, options.pcap_payload)).transpose()?;
-    let socket = socket::listen(options.control.as_deref(), &options.tap)?;
+    let (listener, _gone_with_this) = socket::listen(options.control.as_deref(), &options.tap)?.unzip();
     if let Some(user) = user {
         become_user(&user)?;
     }
-    let config = Config {
-        stack: stack::Config {
-            link: Properties { medium: Medium::Ethernet { fcs: false }, mtu: usize::from(options.mtu) },
-            mac,
-            subnet: options.addr,
-            gateway,
-            probe: options.probe.into(),
-            max_connections: options.max_connections as usize,
+    server.capture(capture).control(listener).run().map_err(|e| e.to_string())
+}
+
+impl Options {
+    fn choices(&self) -> Choices {
+        let deflate = match self.ws_compression {
+            Compression::Off => None,
+            Compression::Shared => Some(Deflate::default()),
+            Compression::Takeover => {
+                Some(Deflate { server_takeover: true, client_takeover: true, ..Deflate::default() })
+            }
+        };
+        let overflow = match self.ws_overflow {
+            OnOverflow::Close => Overflow::Close,
+            OnOverflow::Drop => Overflow::Drop,
+        };
+        Choices { socket: ws::Config { deflate, overflow, ..ws::Config::default() } }
+    }
+}
+
+fn cors(origins: &[String]) -> Result<Option<Cors>, String> {
+    match origins {
+        [] => Ok(None),
+        [any] if any == "*" => Ok(Some(Cors::any())),
+        list => match list.iter().find(|origin| !is_origin(origin)) {
+            Some(wrong) => Err(format!(
+                "--cors-origin: {wrong:?} is no origin such as https://example.com, and no * alone"
+            )),
+            None => Ok(Some(Cors::listed(list))),
         },
-        port: options.port,
-        listen: ListenConfig::default(),
-        http: Limits { idle: options.idle_timeout, ..Limits::default() },
-    };
-    log::info!(
-        target: "life",
-        "taphouse {} on {}: {} at {mac}, port {}",
-        env!("CARGO_PKG_VERSION"),
-        options.tap,
-        options.addr,
-        options.port
-    );
-    let spec::Both { incoming, outgoing } = options.impair;
-    if options.impair != spec::Both::default() {
-        log::info!(target: "life", "the link is impaired: in {incoming}, out {outgoing}");
     }
-    let start = Start::now();
-    let link = Watched::new(Impair::new(tap, incoming, outgoing, &seed), &options.tap, start.epoch());
-    let mut shard =
-        Shard::new(link, config, Box::new(app::routes(Choices::default())), &seed, start.read().mono);
-    let watch = capture.map(|(keep, scribe)| (shard.link_mut().watch(keep), scribe));
-    let mut runner =
-        Runner::new(shard, device, start).map_err(|e| format!("signals cannot be handled: {e}"))?;
-    if let Some((watch, scribe)) = watch {
-        runner.capture(watch, scribe);
-    }
-    // Gone with its guard when this returns.
-    let _socket = match socket {
-        Some((listener, guard)) => {
-            runner.answer_at(listener).map_err(|e| format!("--control: {e}"))?;
-            Some(guard)
-        }
-        None => None,
-    };
-    match catch_unwind(AssertUnwindSafe(|| runner.run())) {
-        Ok(Ok(Ended::Stopped)) => Ok(()),
-        Ok(Ok(Ended::Failed(end))) => Err(format!("{}: {end}", options.tap)),
-        Ok(Err(error)) => Err(format!("{}: {error}", options.tap)),
-        Err(_) => Err(format!("a broken invariant ended the run; to repeat it: --seed {seed}")),
-    }
+}
+
+/// As browsers write it: a scheme and a host, in small letters, with a port unless it is the scheme's own.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
+    !host.is_empty() && host.bytes().all(is_plain)
 }
 
 /// Opens the file of a capture, and starts the thread that writes it.
@@ -207,39 +228,22 @@ fn open_capture(path: &Path, payload: bool) -> Result<(Keep, Scribe), String> {
     Ok((keep, Scribe::new(file, &path.display().to_string()).map_err(wrong)?))
 }
 
-/// The usual gateway of a subnet, unless one is named.
-fn gateway(options: &Options) -> Result<Option<Ipv4Addr>, String> {
-    let subnet = options.addr;
+fn gateway(options: &Options) -> Result<Gateway, String> {
     match options.gateway.as_deref() {
-        Some("none") => Ok(None),
+        None => Ok(Gateway::Usual),
+        Some("none") => Ok(Gateway::None),
         Some(text) => {
-            let gateway: Ipv4Addr = text
-                .parse()
-                .map_err(|_| format!("--gateway: {text:?} is no IPv4 address such as 192.0.2.1"))?;
-            if !subnet.contains(gateway) || gateway == subnet.address {
-                return Err(format!("--gateway: {gateway} is not another host of {subnet}"));
-            }
-            Ok(Some(gateway))
-        }
-        None if subnet.prefix > 30 => Ok(None),
-        None => {
-            let network = u32::from(subnet.address) & (u32::MAX << (32 - u32::from(subnet.prefix)));
-            let first = Ipv4Addr::from(network + 1);
-            Ok(Some(if first == subnet.address { Ipv4Addr::from(network + 2) } else { first }))
+            let wrong = |_| format!("--gateway: {text:?} is no IPv4 address such as 192.0.2.1");
+            text.parse().map(Gateway::At).map_err(wrong)
         }
     }
 }
 
-fn mac(options: &Options) -> Result<Mac, String> {
-    if options.mac == "auto" {
-        let name = format!("{} {}", options.tap, options.addr);
-        return Ok(Mac::local(SipHasher13::new().hash(name.as_bytes())));
+fn mac(options: &Options) -> Result<Option<Mac>, String> {
+    match &*options.mac {
+        "auto" => Ok(None),
+        mac => mac.parse().map(Some).map_err(|e| format!("--mac: {e}")),
     }
-    let mac: Mac = options.mac.parse().map_err(|e| format!("--mac: {e}"))?;
-    if mac.is_group() || mac == Mac::ZERO {
-        return Err(format!("--mac: {mac} is no address of a single station; its first byte must be even"));
-    }
-    Ok(mac)
 }
 
 fn find_user(name: &str) -> Result<User, String> {
@@ -290,5 +294,3 @@ impl From<Probe> for ProbeMode {
         }
     }
 }
-
-const _: () = assert!(limits::BACKLOG >= 1_000, "1,000 connections can come at once");

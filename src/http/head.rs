@@ -8,6 +8,7 @@ use std::net::SocketAddrV4;
 use std::{fmt, str};
 
 use super::arguments::Arguments;
+use super::cookie::cookies;
 use super::handler::{House, Wake};
 use super::problem::{Place, Problem};
 use super::response::Status;
@@ -135,8 +136,8 @@ impl<'a> Request<'a> {
         self.house.wake_line()
     }
 
-    /// A parameter of the path, typed: `request.parameter::<i64>("id")?` on `/users/{id}`. Or several, so that all that are
-    /// wrong are told at once: `let (a, b): (i64, String) = request.parameter(["a", "b"])?`.
+    /// A parameter of the path, typed: `let id: i64 = request.parameter("id")?` on `/users/{id}`. Or several, so that all
+    /// that are wrong are told at once: `let (a, b): (i64, String) = request.parameter(["a", "b"])?`.
     ///
     /// # Errors
     /// 422, with what is wrong.
@@ -153,6 +154,11 @@ impl<'a> Request<'a> {
     /// 422, with what is wrong.
     pub fn query_parameter<T: Arguments<N>, N>(&self, names: N) -> Result<T, Problem> {
         T::read_all(self, Place::Query, names)
+    }
+
+    /// The cookies that came, in their order (RFC 6265 5.4). A name may come twice.
+    pub fn cookies(&self) -> impl Iterator<Item = (&'a str, &'a str)> + '_ {
+        self.values("Cookie").flat_map(cookies)
     }
 
     /// The value of the first field of this name, white space around it removed.
@@ -312,22 +318,8 @@ fn expects_continue(request: &Request<'_>) -> Result<bool, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::super::scanner::{Scan, Scanner};
+    use super::super::testing::{Alone, NOW};
     use super::*;
-    use crate::time::Instant;
-
-    const NOW: Now = Now { mono: Instant::ZERO, wall: 0 };
-
-    struct NoHouse;
-
-    impl House for NoHouse {
-        fn peer(&self) -> SocketAddrV4 {
-            SocketAddrV4::new([192, 0, 2, 1].into(), 1)
-        }
-        fn write_metrics(&self, _: &mut String) {}
-        fn wake_line(&self) -> Line<Wake> {
-            unreachable!("nobody asks for it")
-        }
-    }
 
     /// The status of the refusal, or 0.
     fn judge(head: &str) -> u16 {
@@ -335,7 +327,7 @@ mod tests {
             Err(refusal) => refusal.status.0,
             Ok(Scan::NeedMore | Scan::Blank(_)) => 1,
             Ok(Scan::Head(len)) => {
-                parse(&head.as_bytes()[..len], NOW, &NoHouse, |_| 0).unwrap_or_else(|r| r.status.0)
+                parse(&head.as_bytes()[..len], NOW, &Alone, |_| 0).unwrap_or_else(|r| r.status.0)
             }
         }
     }

@@ -5,7 +5,11 @@
 //!
 //! Beside it stand what handlers read bodies and fields with: [`cookies`] and [`SetCookie`], [`Form`], [`Multipart`].
 //!
-//! Left out so far: content codings, ranges, conditional requests, upgrades, trailers for the handler.
+//! A [`Router`] is a handler of handlers, which are plain functions of a [`Request`]: typed parameters, bodies by
+//! [`collect`] or a [`BodySink`], answers whole, by a [`BodySource`] or a [`pipe`], slow work by a [`Job`], and
+//! [`WebSocket`]s.
+//!
+//! Left out: content codings, ranges, conditional requests, trailers of responses.
 
 mod access;
 mod arguments;
@@ -25,6 +29,8 @@ mod response;
 mod router;
 mod scanner;
 mod target;
+#[cfg(test)]
+mod testing;
 mod urlencoded;
 mod websocket;
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use super::cookie::{CookieError, SetCookie};
 use super::problem::Problem;
 
 /// A status code: RFC 9110 15.
@@ -165,6 +166,14 @@ impl Response {
     /// A problem (RFC 9457).
     pub fn problem(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
         Problem::new(status, detail).into()
+    }
+
+    /// With a cookie.
+    ///
+    /// # Errors
+    /// The cookie cannot be as it is.
+    pub fn with_cookie(self, cookie: &SetCookie) -> Result<Self, CookieError> {
+        Ok(self.with("Set-Cookie", cookie.value()?))
     }
 
     /// With this field, in place of one of that name.

@@ -1,7 +1,8 @@
 //! From a request to its handler: by the segments of its path and its method.
 //!
 //! Routes stand in a tree of segments, in which what is written out goes before a parameter. What no route answers is
-//! answered here: 404, 405 with Allow (RFC 9110 15.5.6), OPTIONS also of `*` (9.3.7), and HEAD by the route of GET (9.3.2).
+//! answered here: 404, 405 with Allow (RFC 9110 15.5.6), OPTIONS also of `*` (9.3.7), and HEAD by the route of GET
+//! (9.3.2).
 
 use std::borrow::Cow;
 
@@ -287,3 +288,6 @@ fn no_content(allow: String) -> Response {
         body: Body::Empty,
     }
 }
+
+#[cfg(test)]
+mod tests;

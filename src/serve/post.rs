@@ -1,7 +1,7 @@
 //! The post of a shard: what others send to its connections, until the shard takes it.
 //!
-//! It is shared, so it has a lock, which is held for a push or a pop and contended by workers alone. It is bounded: what
-//! does not fit is not taken. A shard that sleeps is rung for; one that is awake looks by itself.
+//! It is shared, so it has a lock, which is held for a push or a pop and contended by workers alone. It is bounded:
+//! what does not fit is not taken. A shard that sleeps is rung for; one that is awake looks by itself.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -105,9 +105,9 @@ impl Deflater {
         }
     }
 
-    /// Compresses as much of the input as there is room for in `out`, which does not grow and has 16 bytes at least (with
-    /// fewer, zlib would begin its flush again and again); `is_last` says that the message ends with it. The four bytes
-    /// of the tail never come out.
+    /// Compresses as much of the input as there is room for in `out`, which does not grow and has 16 bytes at least
+    /// (with fewer, zlib would begin its flush again and again); `is_last` says that the message ends with it. The
+    /// four bytes of the tail never come out.
     pub(super) fn step(&mut self, input: &[u8], is_last: bool, out: &mut Vec<u8>) -> Step {
         out.append(&mut self.held);
         let flush = if is_last { FlushCompress::Sync } else { FlushCompress::None };

@@ -4,10 +4,10 @@
 //! Open --close, ours or theirs, or a failure--> Closing --both sides' Close, or the bound is met--> Over
 //! ```
 //!
-//! Bytes come by `handle_input`, as many as `wants_input` asks for, and messages by `poll_event`; messages go by `send`,
-//! bytes by `poll_output`. A peer who does not take what is sent to it is not read any further, so one who floods us
-//! is held back by its own window. What costs work (unmasking, inflating, compressing, judging UTF-8) has a budget
-//! each turn; a connection with more to do says so by `poll_timeout`.
+//! Bytes come by `handle_input`, as many as `wants_input` asks for, and messages by `poll_event`; messages go by
+//! `send`, bytes by `poll_output`. A peer who does not take what is sent to it is not read any further, so one who
+//! floods us is held back by its own window. What costs work (unmasking, inflating, compressing, judging UTF-8) has a
+//! budget each turn; a connection with more to do says so by `poll_timeout`.
 
 use bytes::Bytes;
 

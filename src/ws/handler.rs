@@ -3,7 +3,7 @@
 use super::close::{Closed, Code};
 use super::connection::{Connection, Scope, SendError};
 use super::message::{Message, Prepared};
-use crate::mail::{Line, Undelivered};
+use crate::mail::{Address, Line, Undelivered};
 use crate::time::{Instant, Now};
 
 /// Stands behind one WebSocket, from its opening to its end.
@@ -45,6 +45,11 @@ impl Sender {
     /// A sender on this line.
     pub fn new(line: Line<Parcel>) -> Self {
         Self(line)
+    }
+
+    /// Where it leads.
+    pub(super) fn address(&self) -> Address {
+        self.0.to()
     }
 
     /// Sends a message.

@@ -1,8 +1,8 @@
 //! The way in: frames become messages, judged as they stream. RFC 6455 5.2 to 5.6, 8.1; RFC 7692 6.2.
 //!
-//! What is wrong is noticed as soon as it can be known: a bad header before its content, a text that is not UTF-8 in the
-//! midst of a frame, a message that will be too large at the frame that makes it so. Nothing is reserved for what a
-//! header merely announces.
+//! What is wrong is noticed as soon as it can be known: a bad header before its content, a text that is not UTF-8 in
+//! the midst of a frame, a message that will be too large at the frame that makes it so. Nothing is reserved for what
+//! a header merely announces.
 
 use bytes::Bytes;
 

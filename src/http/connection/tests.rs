@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::testing::{Alone, NOW};
 use std::sync::Arc;
 
 use crate::http::Wake;
@@ -20,24 +21,6 @@ impl BodySink for Collect {
     }
     fn finish(self: Box<Self>) -> Outcome {
         Outcome::Respond(Response::text(200, self.0))
-    }
-}
-
-struct Alone;
-
-impl Carrier<Wake> for Alone {
-    fn carry(&self, _: Address, _: Wake) -> Result<(), Undelivered> {
-        Ok(())
-    }
-}
-
-impl House for Alone {
-    fn peer(&self) -> std::net::SocketAddrV4 {
-        std::net::SocketAddrV4::new([192, 0, 2, 1].into(), 50_000)
-    }
-    fn write_metrics(&self, _: &mut String) {}
-    fn wake_line(&self) -> Line<Wake> {
-        Line::new(Address { slot: 0, generation: 0 }, Arc::new(Self))
     }
 }
 
@@ -75,10 +58,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let now = Now { mono: Instant::ZERO, wall: 784_111_777 };
         Self {
-            http: Connection::new(now.mono, Limits::default()),
-            now,
+            http: Connection::new(NOW.mono, Limits::default()),
+            now: NOW,
             date: Date::default(),
             out: Vec::new(),
         }
