@@ -64,6 +64,10 @@ pub enum Fault {
     BombsUnlimited,
     QueueUnlimited,
     DeadPeersStay,
+    MailLost,
+    JobsUnlimited,
+    QuietStop,
+    SinksNotAsked,
 }
 
 #[cfg(feature = "faults")]

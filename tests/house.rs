@@ -328,6 +328,19 @@ fn a_client_that_vanishes_is_forgotten() {
 }
 
 #[test]
+fn a_request_after_a_long_pause_is_answered() {
+    let mut house = House::new("", 1);
+    house.pass(SECONDS(1));
+    let id = house.connect();
+    for pause in [1, 31, 60, 74] {
+        let mut seen = Seen::default();
+        house.ask(id, b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", &mut seen, Duration::from_millis(100));
+        assert!(seen.bytes.ends_with(b"Hello, world!"), "{seen:?}");
+        house.pass(SECONDS(pause));
+    }
+}
+
+#[test]
 fn a_stop_finishes_what_is_in_flight() {
     let mut house = House::new("delay=10ms", 1);
     let busy = house.connect();

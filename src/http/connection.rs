@@ -177,7 +177,7 @@ impl Connection {
         self.pending.is_empty()
             && match &self.phase {
                 Phase::Head => !self.is_backed_up(),
-                Phase::Body { wanted: Wanted::Sink(sink), .. } => sink.wants_piece(),
+                Phase::Body { wanted: Wanted::Sink(sink), .. } => bodies::wants_piece(&**sink),
                 Phase::Body { .. } => true,
                 _ => false,
             }

@@ -136,8 +136,8 @@ impl<'a> Request<'a> {
         self.house.wake_line()
     }
 
-    /// A parameter of the path, typed: `let id: i64 = request.parameter("id")?` on `/users/{id}`. Or several, so that all
-    /// that are wrong are told at once: `let (a, b): (i64, String) = request.parameter(["a", "b"])?`.
+    /// A parameter of the path, typed: `let id: i64 = request.parameter("id")?` on `/users/{id}`. Or several, so that
+    /// all that are wrong are told at once: `let (a, b): (i64, String) = request.parameter(["a", "b"])?`.
     ///
     /// # Errors
     /// 422, with what is wrong.

@@ -14,6 +14,7 @@ use super::seat::Seat;
 use super::session::Surroundings;
 use super::vitals::Snapshot;
 use crate::fate::Fate;
+use crate::fault::{self, Fault};
 use crate::http::{Connection, Entry, House, Limits, Outcome, Response, Scope, Wake};
 use crate::mail::{Address, Line};
 use crate::time::Instant;
@@ -130,6 +131,7 @@ impl Protocol {
         self.is_stopping = true;
         match &mut self.speaks {
             Speaks::Http(http) => http.stop(),
+            Speaks::Ws(_) if fault::is(Fault::QuietStop) => {}
             Speaks::Ws(seat) => seat.close(around.now, Code::GOING_AWAY, "the server stops"),
         }
     }

@@ -184,6 +184,10 @@ impl Session {
             if room == 0 || unsent >= limits::BODY_LOW_WATER {
                 break;
             }
+            if stream.queued() == 0 {
+                // All that went before was taken: the wait for the peer begins anew.
+                self.stalled = (self.bytes_out as usize, around.now.mono);
+            }
             if self.carry.is_empty() {
                 match self.protocol.poll_output(around, room) {
                     Some(bytes) => self.carry = bytes,

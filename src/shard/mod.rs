@@ -19,6 +19,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::control::House;
+use crate::fault::{self, Fault};
 use crate::frame::Frame;
 use crate::http::{Date, Handler, Limits};
 use crate::limits;
@@ -232,6 +233,9 @@ impl<L: Link> Shard<L> {
             let Some((to, letter)) = self.post.take() else { break };
             if matches!(letter, Letter::Done(..)) {
                 self.jobs.handle_done();
+            }
+            if fault::is(Fault::MailLost) {
+                continue;
             }
             let was_there =
                 self.with_session(now, to.into(), |session, around| session.handle_letter(around, letter));

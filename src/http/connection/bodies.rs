@@ -36,7 +36,7 @@ impl Connection {
 
     pub(super) fn advance_body(&mut self, scope: &mut Scope<'_>) -> bool {
         let Phase::Body { ask, wanted, began, taken } = &mut self.phase else { return false };
-        if matches!(wanted, Wanted::Sink(sink) if !sink.wants_piece()) {
+        if matches!(wanted, Wanted::Sink(sink) if !wants_piece(&**sink)) {
             return false;
         }
         let decoded = match ask.decoder.decode(&mut self.pending) {
@@ -114,6 +114,10 @@ impl Connection {
     pub(super) fn can_fail_politely(&self) -> bool {
         !matches!(self.phase, Phase::Answer { .. }) && !self.is_draining() && self.fate == Fate::Open
     }
+}
+
+pub(super) fn wants_piece(sink: &dyn BodySink) -> bool {
+    sink.wants_piece() || fault::is(Fault::SinksNotAsked)
 }
 
 /// RFC 9110 6.5.1: fields that say how a message is framed, routed or authenticated have no place in a trailer section.

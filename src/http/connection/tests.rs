@@ -1,10 +1,7 @@
 use super::*;
 use crate::http::testing::{Alone, NOW};
-use std::sync::Arc;
 
-use crate::http::Wake;
 use crate::http::response::{Body, Piece, Response};
-use crate::mail::{Address, Carrier, Line, Undelivered};
 
 /// Answers everything with its own description, takes bodies up to 100 bytes on PUT, and gives seven bytes of
 /// unknown length on /stream.

@@ -1,0 +1,247 @@
+//! A house with routes of the test's own on one end of a wire, and its clients on the other, in virtual time.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use bytes::Bytes;
+use taphouse::arp::ProbeMode;
+use taphouse::frame::{Frame, Medium, Properties};
+use taphouse::http::{Limits, Router};
+use taphouse::link::impair::{Impair, spec};
+use taphouse::link::memory::{self, Memory};
+use taphouse::link::{Link, Received, Sent};
+use taphouse::rand::Seed;
+use taphouse::serve::{Letter, Work};
+use taphouse::shard::{Config, Shard};
+use taphouse::stack::{self, ConnId, ListenConfig, Stack};
+use taphouse::tcp::{self, ReadError};
+use taphouse::time::{Duration, Instant, Now};
+use taphouse::wire::ethernet::Mac;
+use taphouse::ws::{self, Closed, Codecs, Connection, Event, Message, Role, Scope};
+
+const WIRE: Properties = Properties { medium: Medium::Ethernet { fcs: true }, mtu: 1500 };
+const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+pub(crate) struct World {
+    pub(crate) shard: Shard<Impair<Memory>>,
+    client: Stack,
+    wire: Memory,
+    pub(crate) now: Instant,
+    /// Jobs that nobody has done yet; by itself the world does them at once.
+    pub(crate) undone: Vec<Work>,
+    pub(crate) is_lazy: bool,
+}
+
+fn host(address: Ipv4Addr, mac: u8) -> stack::Config {
+    stack::Config {
+        link: WIRE,
+        mac: Mac([2, 0, 0, 0, 0, mac]),
+        subnet: format!("{address}/24").parse().unwrap(),
+        gateway: None,
+        probe: ProbeMode::Off,
+        max_connections: 5000,
+    }
+}
+
+impl World {
+    pub(crate) fn new(router: Router, impairment: &str, seed: u64) -> Self {
+        let seed = Seed::from_u64(seed);
+        let (near, wire) = memory::pair(WIRE);
+        let both: spec::Both = impairment.parse().unwrap();
+        let link = Impair::new(near, both.incoming, both.outgoing, &seed);
+        let config = Config {
+            stack: host(SERVER, 2),
+            port: 80,
+            listen: ListenConfig::default(),
+            http: Limits::default(),
+        };
+        let shard = Shard::new(link, config, Box::new(router), &seed, Instant::ZERO);
+        let client = Stack::new(host(Ipv4Addr::new(192, 0, 2, 1), 1), &Seed::from_u64(99), Instant::ZERO);
+        Self { shard, client, wire, now: Instant::ZERO, undone: Vec::new(), is_lazy: false }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { mono: self.now, wall: 784_111_777 }
+    }
+
+    fn turn(&mut self) {
+        self.shard.turn(self.now());
+        while let Some(work) = self.shard.poll_job() {
+            self.undone.push(work);
+        }
+        if !self.is_lazy {
+            self.work();
+        }
+        let mut buffer = [0; 2048];
+        while let Received::Frame(len) = self.wire.recv(self.now, &mut buffer) {
+            self.client.handle_frame(self.now, &buffer[..len]);
+        }
+        self.client.handle_timeout(self.now);
+        while self.client.poll_event().is_some() {}
+        let mut frame = Frame::default();
+        while self.client.poll_transmit(self.now, &mut frame) {
+            assert!(matches!(self.wire.send(self.now, &frame), Sent::Done));
+        }
+    }
+
+    /// Does all jobs, as workers would.
+    pub(crate) fn work(&mut self) {
+        for Work { from, ticket, job } in self.undone.drain(..) {
+            let done = Letter::Done(ticket, job.run());
+            self.shard.post().send(from, done).unwrap();
+        }
+    }
+
+    /// A millisecond at a time.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        for _ in 0..millis {
+            self.turn();
+            self.now += Duration::from_millis(1);
+        }
+    }
+
+    pub(crate) fn connect(&mut self) -> ConnId {
+        let config = tcp::Config { nagle: false, ..tcp::Config::default() };
+        let id = self.client.connect(SocketAddrV4::new(SERVER, 80), config).unwrap();
+        self.pass(20);
+        id
+    }
+
+    pub(crate) fn write(&mut self, id: ConnId, bytes: impl Into<Bytes>) -> usize {
+        self.client.stream(id).write(bytes.into()).unwrap_or(0)
+    }
+
+    /// What has arrived, and whether the end has.
+    pub(crate) fn read(&mut self, id: ConnId) -> (Vec<u8>, bool) {
+        let mut all = Vec::new();
+        loop {
+            match self.client.stream(id).read() {
+                Ok(bytes) => all.extend(bytes),
+                Err(ReadError::Finished | ReadError::Closed(_)) => return (all, true),
+                Err(ReadError::Blocked) => return (all, false),
+            }
+        }
+    }
+
+    pub(crate) fn abort(&mut self, id: ConnId) {
+        self.client.stream(id).abort();
+    }
+
+    /// A whole exchange on a connection of its own.
+    pub(crate) fn ask(&mut self, request: &str) -> String {
+        let id = self.connect();
+        self.write(id, request.to_owned());
+        self.pass(100);
+        String::from_utf8(self.read(id).0).unwrap()
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+    }
+
+    pub(crate) fn metric(&mut self, name: &str) -> u64 {
+        let page = self.get("/metrics");
+        let line = page.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap();
+        line.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// A WebSocket client.
+pub(crate) struct Guest {
+    id: ConnId,
+    socket: Connection,
+    codecs: Codecs,
+    unheard: Vec<u8>,
+    unsent: Vec<u8>,
+    pub(crate) heard: Vec<String>,
+    pub(crate) closed: Option<Closed>,
+    pub(crate) is_finished: bool,
+}
+
+impl Guest {
+    /// Opens a WebSocket; the guest has a chance to hear before it looks.
+    pub(crate) fn sit(world: &mut World, path: &str) -> Self {
+        Self::sit_within(world, path, 20)
+    }
+
+    /// Over a wire that loses what it likes.
+    pub(crate) fn sit_patiently(world: &mut World, path: &str) -> Self {
+        Self::sit_within(world, path, 1_500)
+    }
+
+    fn sit_within(world: &mut World, path: &str, millis: u64) -> Self {
+        let id = world.connect();
+        world.pass(millis);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        world.write(id, request);
+        world.pass(millis);
+        let (answer, _) = world.read(id);
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(head.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
+        assert!(!head.contains("Content-Length"), "{head}");
+        let config = ws::Config { queue: 64 << 20, ..ws::Config::default() };
+        let mut guest = Self {
+            id,
+            socket: Connection::new(world.now, Role::Client, config, None),
+            codecs: Codecs::default(),
+            unheard: Vec::new(),
+            unsent: Vec::new(),
+            heard: Vec::new(),
+            closed: None,
+            is_finished: false,
+        };
+        guest.take(world.now(), &answer[end..]);
+        guest
+    }
+
+    pub(crate) fn say(&mut self, world: &mut World, text: &str) {
+        let mut scope = Scope { now: world.now(), codecs: &mut self.codecs };
+        self.socket.send(&mut scope, &Message::text(text)).unwrap();
+        self.flush(world);
+    }
+
+    pub(crate) fn close(&mut self, world: &mut World, code: u16) {
+        self.socket.close(world.now, ws::Code(code), "bye");
+        self.flush(world);
+    }
+
+    /// Takes what has arrived, and answers as a WebSocket must.
+    pub(crate) fn listen(&mut self, world: &mut World) {
+        let (bytes, is_finished) = world.read(self.id);
+        self.is_finished |= is_finished;
+        self.take(world.now(), &bytes);
+        self.flush(world);
+    }
+
+    /// Hands in what there is as far as it is wanted: a connection has only so much work in a turn.
+    fn take(&mut self, now: Now, bytes: &[u8]) {
+        self.unheard.extend_from_slice(bytes);
+        loop {
+            let mut scope = Scope { now, codecs: &mut self.codecs };
+            while let Some(event) = self.socket.poll_event(&mut scope) {
+                match event {
+                    Event::Message(message) => self.heard.push(message.as_text().unwrap().to_owned()),
+                    Event::Closed(closed) => self.closed = Some(closed),
+                }
+            }
+            if self.unheard.is_empty() || !self.socket.wants_input() {
+                break;
+            }
+            let piece = self.unheard.drain(..self.unheard.len().min(64 << 10)).collect::<Vec<_>>();
+            self.socket.handle_input(now.mono, piece.into());
+        }
+    }
+
+    fn flush(&mut self, world: &mut World) {
+        let mut scope = Scope { now: world.now(), codecs: &mut self.codecs };
+        while let Some(bytes) = self.socket.poll_output(&mut scope) {
+            self.unsent.extend_from_slice(&bytes);
+        }
+        let sent = world.write(self.id, self.unsent.clone());
+        self.unsent.drain(..sent);
+    }
+}
