@@ -209,15 +209,15 @@ impl Handler for Router {
 impl Node {
     /// Who answers a path of which `rest` is left, without its first slash.
     fn find<'a>(&'a self, rest: &'a str, captured: &mut Captured<'a>) -> Option<&'a Methods> {
-        let (segment, after) = match rest.split_once('/') {
-            Some((segment, after)) => (segment, Some(after)),
+        let (segment, after) = match rest.bytes().position(|b| b == b'/') {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
         };
         let go_on = |node: &'a Self, captured: &mut Captured<'a>| match after {
             Some(after) => node.find(after, captured),
             None => Some(&node.methods).filter(|methods| !methods.routes.is_empty()),
         };
-        let decoded = match segment.contains('%') {
+        let decoded = match segment.bytes().any(|b| b == b'%') {
             true => percent_decode(segment).unwrap_or(Cow::Borrowed(&[])),
             false => Cow::Borrowed(segment.as_bytes()),
         };

@@ -25,6 +25,8 @@ pub(super) struct Scanner {
     scanned: usize,
     line_start: usize,
     word: Word,
+    /// The last byte was a CR, so the next must be its LF.
+    after_cr: bool,
 }
 
 /// The words of the request line, each with where it begins, and the lines after it.
@@ -45,68 +47,101 @@ enum Word {
 const LONGEST_METHOD: usize = 64;
 const LONGEST_VERSION: usize = 64;
 
+const MALFORMED_LINE: Refusal = refuse(400, "the request line is malformed");
+
 impl Scanner {
     /// Looks at what of `head` it has not seen.
     pub(super) fn scan(&mut self, head: &[u8]) -> Result<Scan, Refusal> {
-        while let Some(&byte) = head.get(self.scanned) {
-            let at = self.scanned;
-            self.scanned += 1;
-            if at >= limits::HEAD_BYTES {
+        loop {
+            if !self.after_cr {
+                self.scanned += self.word.run(&head[self.scanned..]);
+                self.word.check_length(self.line_start, self.scanned)?;
+            }
+            if self.scanned > limits::HEAD_BYTES
+                || self.scanned == limits::HEAD_BYTES && head.len() > self.scanned
+            {
                 return Err(refuse(431, "the head is too long"));
             }
+            let Some(&byte) = head.get(self.scanned) else { return Ok(Scan::NeedMore) };
+            let at = self.scanned;
+            self.scanned += 1;
             match byte {
-                b'\n' => {
-                    let follows_cr = at > self.line_start && head[at - 1] == b'\r';
-                    if !follows_cr && !fault::is(Fault::BareLfAccepted) {
-                        return Err(refuse(400, "a line ends in a bare LF"));
-                    }
-                    let is_empty = at == self.line_start + usize::from(follows_cr);
+                b'\n' if self.after_cr || fault::is(Fault::BareLfAccepted) => {
+                    let is_empty = at == self.line_start + usize::from(self.after_cr);
+                    self.after_cr = false;
                     self.line_start = at + 1;
                     match (is_empty, self.word) {
                         (true, Word::Method) => return Ok(Scan::Blank(at + 1)),
-                        (true, _) => return Ok(Scan::Head(at + 1)),
+                        (true, Word::Fields) => return Ok(Scan::Head(at + 1)),
                         (false, Word::Version { .. } | Word::Fields) => self.word = Word::Fields,
-                        (false, _) => return Err(refuse(400, "the request line is malformed")),
+                        _ => return Err(MALFORMED_LINE),
                     }
                 }
                 0 => return Err(refuse(400, "a NUL in the head")),
-                _ if at > self.line_start && head[at - 1] == b'\r' => {
-                    return Err(refuse(400, "a CR without LF"));
-                }
-                b'\r' => {}
-                _ if self.word == Word::Fields => {}
-                _ => self.word = self.word.next(at - self.line_start, byte)?,
+                _ if self.after_cr => return Err(refuse(400, "a CR without LF")),
+                b'\n' => return Err(refuse(400, "a line ends in a bare LF")),
+                b'\r' => self.after_cr = true,
+                _ => self.word = self.word.after(at - self.line_start, byte)?,
             }
         }
-        Ok(Scan::NeedMore)
     }
 }
 
 impl Word {
-    /// Takes a byte of the request line that stands `at` so far from its start.
-    fn next(self, at: usize, byte: u8) -> Result<Self, Refusal> {
-        match (self, byte) {
-            (Self::Method, b' ') if at > 0 => Ok(Self::Target { start: at + 1 }),
-            (Self::Method, _) if !is_token(byte) => Err(refuse(400, "the request line is malformed")),
-            (Self::Method, _) if at >= LONGEST_METHOD => Err(refuse(501, "the method is not known")),
-            (Self::Target { start }, b' ') if at > start => Ok(Self::Version { start: at + 1 }),
-            (Self::Target { .. }, _) if !byte.is_ascii_graphic() => {
-                Err(refuse(400, "the request target is malformed"))
-            }
-            (Self::Target { start }, _) if at - start >= limits::TARGET_BYTES => {
+    /// How many of these bytes belong to the word, or to the lines.
+    fn run(self, bytes: &[u8]) -> usize {
+        let is_of = match self {
+            Self::Method => is_token,
+            Self::Target { .. } | Self::Version { .. } => |b: u8| b.is_ascii_graphic(),
+            Self::Fields => return bytes.iter().take_while(|b| !matches!(b, b'\r' | b'\n' | 0)).count(),
+        };
+        bytes.iter().take_while(|&&b| is_of(b)).count()
+    }
+
+    /// It is not longer than it may be, where `end` is seen and the line begins at `line`.
+    fn check_length(self, line: usize, end: usize) -> Result<(), Refusal> {
+        let at = end - line;
+        match self {
+            Self::Method if at > LONGEST_METHOD => Err(refuse(501, "the method is not known")),
+            Self::Target { start } if at > start + limits::TARGET_BYTES => {
                 Err(refuse(414, "the request target is too long"))
             }
-            (Self::Version { start }, _) if !byte.is_ascii_graphic() || at - start >= LONGEST_VERSION => {
-                Err(refuse(400, "the request line is malformed"))
-            }
-            _ => Ok(self),
+            Self::Version { start } if at > start + LONGEST_VERSION => Err(MALFORMED_LINE),
+            _ => Ok(()),
+        }
+    }
+
+    /// What follows behind a byte that is not of the word, and stands `at` so far from the start of its line.
+    fn after(self, at: usize, byte: u8) -> Result<Self, Refusal> {
+        match (self, byte) {
+            (Self::Method, b' ') if at > 0 => Ok(Self::Target { start: at + 1 }),
+            (Self::Target { start }, b' ') if at > start => Ok(Self::Version { start: at + 1 }),
+            (Self::Target { .. }, _) => Err(refuse(400, "the request target is malformed")),
+            _ => Err(MALFORMED_LINE),
         }
     }
 }
 
 /// RFC 9110 5.6.2.
 pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const IS_TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            let other = b"!#$%&'*+-.^_`|~";
+            let mut at = 0;
+            while at < other.len() {
+                table[other[at] as usize] = true;
+                at += 1;
+            }
+            if (byte as u8).is_ascii_alphanumeric() {
+                table[byte] = true;
+            }
+            byte += 1;
+        }
+        table
+    };
+    IS_TOKEN[usize::from(byte)]
 }
 
 #[cfg(test)]

@@ -38,11 +38,11 @@ pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, Refusal>
     } else {
         let scheme = target.get(..7).filter(|s| s.eq_ignore_ascii_case("http://"));
         let rest = scheme.map(|_| &target[7..]).ok_or(malformed)?;
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let end = rest.bytes().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
         (Some(&rest[..end]), &rest[end..])
     };
-    let (path, query) = match rest.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    let (path, query) = match rest.bytes().position(|b| b == b'?') {
+        Some(at) => (&rest[..at], Some(&rest[at + 1..])),
         None => (rest, None),
     };
     Ok(Target { authority, path: if path.is_empty() { "/" } else { path }, query })
@@ -79,7 +79,7 @@ impl<'a> Authority<'a> {
                 (&text[..address.len() + 2], after)
             }
             None => {
-                let end = text.find(':').unwrap_or(text.len());
+                let end = text.bytes().position(|b| b == b':').unwrap_or(text.len());
                 let (host, after) = text.split_at(end);
                 let bytes = host.as_bytes();
                 let is_name = bytes.iter().enumerate().all(|(at, &byte)| match byte {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::http::{Outcome, Ticket, Wake};
@@ -28,6 +28,8 @@ pub enum Letter {
 #[derive(Default)]
 pub struct Post {
     letters: Mutex<VecDeque<(Address, Letter)>>,
+    /// How many they are, so that who finds none needs no lock.
+    count: AtomicUsize,
     /// The shard sleeps, or is about to.
     is_asleep: AtomicBool,
     bell: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -62,7 +64,13 @@ impl Post {
 
     /// The oldest letter.
     pub fn take(&self) -> Option<(Address, Letter)> {
-        self.letters().pop_front()
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut letters = self.letters();
+        let letter = letters.pop_front();
+        self.count.store(letters.len(), Ordering::Release);
+        letter
     }
 
     /// Takes a letter along; what is done for a request always fits, since there are only so many jobs.
@@ -75,6 +83,7 @@ impl Post {
             return Err(Undelivered);
         }
         letters.push_back((to, letter));
+        self.count.store(letters.len(), Ordering::Release);
         drop(letters);
         if self.is_asleep.swap(false, Ordering::SeqCst)
             && let Some(bell) = self.bell.get()
@@ -111,8 +120,6 @@ impl Carrier<Wake> for Post {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
-
     const TO: Address = Address { slot: 1, generation: 2 };
 
     #[test]

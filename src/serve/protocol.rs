@@ -183,7 +183,7 @@ impl Protocol {
         around: &mut Surroundings<'_>,
         f: impl FnOnce(&mut Speaks, &mut Scope<'_>, &mut ws::Codecs) -> T,
     ) -> Option<T> {
-        let vitals = Snapshot { stack: &*around.stack, serve: *around.counters };
+        let vitals = Snapshot { stack: &*around.stack, serve: &*around.counters };
         let house = Around { peer: self.peer, post: around.post, vitals };
         let mut scope = Scope { now: around.now, date: around.date, handler: around.handler, house: &house };
         let speaks = &mut self.speaks;

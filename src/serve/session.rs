@@ -105,7 +105,13 @@ impl Session {
     /// Does what can be done now: called whenever something happened to the stream.
     pub fn advance(&mut self, around: &mut Surroundings<'_>) -> Next {
         if self.phase == Phase::Serving {
-            while self.read(around) | self.write(around) | self.protocol.follow(around) {}
+            loop {
+                self.read(around);
+                // What was written, or became of a request, may make it want more.
+                if !(self.write(around) | self.protocol.follow(around)) {
+                    break;
+                }
+            }
             if self.is_stalled(around) {
                 return self.give_up(around, "takes nothing");
             }
@@ -150,9 +156,8 @@ impl Session {
         self.advance(around)
     }
 
-    /// Moves what has arrived to the protocol; true when something was.
-    fn read(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let mut has_moved = false;
+    /// Moves what has arrived to the protocol, as far as that wants it.
+    fn read(&mut self, around: &mut Surroundings<'_>) {
         while self.protocol.wants_input() {
             match around.stack.stream(self.id).read() {
                 Ok(bytes) => {
@@ -167,9 +172,7 @@ impl Session {
                 }
                 Err(ReadError::Blocked | ReadError::Closed(_)) => break,
             }
-            has_moved = true;
         }
-        has_moved
     }
 
     /// Moves output to the stream, while little of it waits there; true when something was.

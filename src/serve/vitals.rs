@@ -24,7 +24,7 @@ pub struct Snapshot<'a> {
     /// The stack.
     pub stack: &'a Stack,
     /// What is above it.
-    pub serve: ServeCounters,
+    pub serve: &'a ServeCounters,
 }
 
 impl Snapshot<'_> {

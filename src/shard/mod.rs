@@ -326,7 +326,7 @@ impl<L: Link> Shard<L> {
 impl<D: Link> Shard<Instrumented<D>> {
     /// What a caller at the control socket sees.
     pub fn house(&mut self, now: Instant) -> House<'_, D> {
-        let vitals = Snapshot { stack: &self.stack, serve: self.counters };
+        let vitals = Snapshot { stack: &self.stack, serve: &self.counters };
         House { now, vitals, link: &mut self.link }
     }
 }
