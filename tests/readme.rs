@@ -40,3 +40,13 @@ fn the_right_checksums_are_those_in_the_text() {
         assert!(text.contains(&format!("`0x{right:0digits$x}`")), "{key:?} is {right:#x}");
     }
 }
+
+#[test]
+fn the_example_is_the_one_that_runs() {
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/web.rs")).unwrap();
+    assert!(example.lines().count() < 40, "{} lines", example.lines().count());
+    let readme = readme();
+    let shown =
+        readme.split("<!-- examples/web.rs: checked by tests/readme.rs -->\n```rust\n").nth(1).unwrap();
+    assert_eq!(shown.split("```").next().unwrap(), example);
+}
