@@ -68,6 +68,15 @@ pub enum Fault {
     JobsUnlimited,
     QuietStop,
     SinksNotAsked,
+    CorsForAll,
+    DecodedTwice,
+    QueryLogged,
+    NoBodyRate,
+    LookAheadUnbounded,
+    TargetsUnchecked,
+    BlankLinesCount,
+    HeadHasBody,
+    TypesUnchecked,
 }
 
 #[cfg(feature = "faults")]

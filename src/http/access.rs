@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::head::{Method, Request, Version};
+use crate::fault::{self, Fault};
 use crate::time::Duration;
 
 /// One request and what came of it.
@@ -31,6 +32,9 @@ impl Entry {
     pub(super) fn of(request: &Request<'_>) -> Self {
         let mut target = request.path.to_owned();
         if let Some(query) = request.query {
+            if fault::is(Fault::QueryLogged) {
+                target.push_str(query);
+            }
             names_alone(query, &mut target);
         }
         Self { method: Some(request.method), target, version: request.version, ..Self::of_nothing() }
@@ -74,13 +78,13 @@ impl fmt::Display for Entry {
         let version = if self.version == Version::Http11 { "HTTP/1.1" } else { "HTTP/1.0" };
         write!(
             f,
-            "\"{method} {} {version}\" {} {} in {} out {}{}",
+            "\"{method} {} {version}\" {} {} in, {} out, {}{}",
             self.target,
             self.status,
             self.taken,
             self.sent,
             self.took,
-            if self.is_cut { " cut" } else { "" }
+            if self.is_cut { ", cut" } else { "" }
         )
     }
 }

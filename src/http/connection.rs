@@ -202,7 +202,9 @@ impl Connection {
 
     /// The peer has not taken the answers that it has: no further request is looked at, and none is waited for.
     fn is_backed_up(&self) -> bool {
-        matches!(self.phase, Phase::Head) && self.waiting >= limits::ANSWERS_WAITING
+        matches!(self.phase, Phase::Head)
+            && self.waiting >= limits::ANSWERS_WAITING
+            && !fault::is(Fault::LookAheadUnbounded)
     }
 
     /// Takes bytes.
@@ -347,7 +349,9 @@ impl Connection {
             Ok(Scan::Blank(len)) => {
                 self.begin_head(len - before);
                 self.blanks += 1;
-                self.deadline = self.idle_since + self.limits.idle;
+                if !fault::is(Fault::BlankLinesCount) {
+                    self.deadline = self.idle_since + self.limits.idle;
+                }
                 if self.blanks > limits::BLANK_LINES {
                     self.refuse_to(scope, false, refuse(400, "empty lines instead of a request"));
                 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use super::head::{Method, Request};
 use super::response::Response;
+use crate::fault::{self, Fault};
 
 /// Who may read answers.
 #[derive(Clone, Debug)]
@@ -69,6 +70,7 @@ impl Cors {
         let allowed = match (&self.origins, origin) {
             (_, None) => None,
             (Allowed::Any, Some(_)) => Some("*".to_owned()),
+            (Allowed::Listed(_), Some(origin)) if fault::is(Fault::CorsForAll) => Some(origin.to_owned()),
             (Allowed::Listed(list), Some(origin)) => list.iter().find(|listed| *listed == origin).cloned(),
         };
         Grant {

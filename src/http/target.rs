@@ -7,6 +7,7 @@
 //! Left out: the authority-form, which is for proxies; schemes but `http`.
 
 use super::head::{Method, Refusal, refuse};
+use crate::fault::{self, Fault};
 
 /// A target in its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, Refusal>
         let whole = Target { authority: None, path: "*", query: None };
         return if is_options { Ok(whole) } else { Err(refuse(400, "* is a target of OPTIONS only")) };
     }
-    if !is_well_formed(target) {
+    if !is_well_formed(target) && !fault::is(Fault::TargetsUnchecked) {
         return Err(malformed);
     }
     let (authority, rest) = if target.starts_with('/') {

@@ -1,11 +1,12 @@
 //! What the tests of this room share: a house with nobody in it, and whole exchanges in one call.
 
+use std::cell::RefCell;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Connection, Date, Handler, House, Limits, Scope, Wake};
+use super::{Connection, Date, Entry, Handler, House, Limits, Scope, Wake};
 use crate::mail::{Address, Carrier, Line, Undelivered};
 use crate::time::{Instant, Now};
 
@@ -33,11 +34,40 @@ impl Carrier<Wake> for Alone {
     }
 }
 
+/// A house that keeps an access log.
+#[derive(Default)]
+pub(super) struct Logbook(pub(super) RefCell<Vec<String>>);
+
+impl House for Logbook {
+    fn peer(&self) -> SocketAddrV4 {
+        Alone.peer()
+    }
+
+    fn write_metrics(&self, _: &mut String) {}
+
+    fn wake_line(&self) -> Line<Wake> {
+        Alone.wake_line()
+    }
+
+    fn wants_access(&self) -> bool {
+        true
+    }
+
+    fn handle_access(&self, entry: &Entry) {
+        self.0.borrow_mut().push(entry.to_string());
+    }
+}
+
 /// What a connection with this handler says to these bytes; jobs are done at once.
 pub(super) fn exchange(handler: &mut dyn Handler, request: &str) -> String {
+    exchange_in(&Alone, handler, request)
+}
+
+/// The same, in a house.
+pub(super) fn exchange_in(house: &dyn House, handler: &mut dyn Handler, request: &str) -> String {
     let mut connection = Connection::new(NOW.mono, Limits::default());
     let mut date = Date::default();
-    let mut scope = Scope { now: NOW, date: &mut date, handler, house: &Alone };
+    let mut scope = Scope { now: NOW, date: &mut date, handler, house };
     connection.handle_input(&mut scope, Bytes::copy_from_slice(request.as_bytes()));
     while let Some((ticket, job)) = connection.poll_job() {
         connection.handle_job(&mut scope, ticket, job.run());

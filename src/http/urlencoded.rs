@@ -12,6 +12,7 @@ use std::fmt;
 use std::str;
 
 use super::head::{Refusal, refuse};
+use crate::fault::{self, Fault};
 use crate::limits;
 
 /// Why a text cannot be decoded.
@@ -126,6 +127,9 @@ fn decode(text: &[u8], plus: u8) -> Result<Cow<'_, [u8]>, BadEncoding> {
             b'+' => plus,
             _ => byte,
         });
+    }
+    if fault::is(Fault::DecodedTwice) {
+        return Ok(Cow::Owned(decode(&out, plus).unwrap_or_default().into_owned()));
     }
     Ok(Cow::Owned(out))
 }

@@ -133,6 +133,9 @@ const NOTICED: &[(Fault, &str)] = &[
     (Fault::BareLfAccepted, "bare lf as the empty line"),
     (Fault::NoContinue, "continue before a body of known length"),
     (Fault::NoHeadTimeout, "a head that is never completed"),
+    (Fault::TargetsUnchecked, "characters outside the grammar"),
+    (Fault::BlankLinesCount, "an empty line behind a request, and a wait"),
+    (Fault::HeadHasBody, "HEAD of nothing"),
     (Fault::BodyReadAsRequest, "a request inside a body nobody wants"),
 ];
 

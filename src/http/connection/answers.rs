@@ -47,7 +47,8 @@ impl Connection {
         if let Some((entry, _)) = self.entry.as_deref_mut() {
             entry.status = response.status.0;
         }
-        let body = if exchange.is_head { Body::Empty } else { response.body };
+        let is_head = exchange.is_head && !fault::is(Fault::HeadHasBody);
+        let body = if is_head { Body::Empty } else { response.body };
         self.count_sent(if exchange.is_head { 0 } else { body.len().unwrap_or(0) });
         match body {
             Body::Empty => {}

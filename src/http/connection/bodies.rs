@@ -53,6 +53,8 @@ impl Connection {
                 // The next piece must come in time, and the whole at the least rate.
                 let at_rate =
                     *began + self.limits.body_idle + Duration::from_secs(*taken / limits::BODY_MIN_RATE);
+                let at_rate =
+                    if fault::is(Fault::NoBodyRate) { Instant::from_nanos(u64::MAX) } else { at_rate };
                 self.deadline = at_rate.min(scope.now.mono + self.limits.body_idle);
                 let limit = match wanted {
                     Wanted::Sink(sink) => sink.limit(),

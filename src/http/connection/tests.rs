@@ -267,7 +267,9 @@ fn refusals_end_the_connection() {
 
 #[test]
 fn every_broken_mechanism_is_noticed() {
-    let noticed: [(Fault, fn()); 5] = [
+    let noticed: [(Fault, fn()); 7] = [
+        (Fault::NoBodyRate, waits_have_their_answers),
+        (Fault::LookAheadUnbounded, a_peer_that_takes_no_answers_is_not_asked_for_further_requests),
         (Fault::HostUnchecked, refusals_end_the_connection),
         (Fault::BareLfAccepted, refusals_end_the_connection),
         (Fault::NoContinue, who_waits_for_continue_gets_it_once_and_only_before_the_body),

@@ -83,6 +83,14 @@ fn what_has_other_content_is_422_and_is_not_quoted() {
 }
 
 #[test]
+fn a_seeded_fault_is_noticed() {
+    fault::set(Some(Fault::TypesUnchecked));
+    let result = std::panic::catch_unwind(what_is_not_taken_is_415_and_says_what_is);
+    fault::set(None);
+    assert!(result.is_err());
+}
+
+#[test]
 fn a_multipart_form_is_taken_apart() {
     let body = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x\r\n\
                 Content-Disposition: form-data; name=\"b\"; filename=\"f\"\r\n\r\n\r\n--x--\r\n";

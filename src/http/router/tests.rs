@@ -1,5 +1,6 @@
 use super::*;
-use crate::http::testing::exchange;
+use crate::fault::{self, Fault};
+use crate::http::testing::{Logbook, exchange, exchange_in};
 use crate::http::{Job, Problem};
 
 fn get(router: &mut Router, path: &str) -> (u16, String) {
@@ -142,6 +143,44 @@ fn pages_of_listed_origins_may_read() {
         answer.contains("\r\nAccess-Control-Allow-Origin: *\r\n") && !answer.contains("Vary"),
         "{answer}"
     );
+}
+
+#[test]
+fn seeded_faults_are_noticed() {
+    let noticed: [(Fault, fn()); 3] = [
+        (Fault::CorsForAll, pages_of_listed_origins_may_read),
+        (Fault::DecodedTwice, what_is_written_out_goes_before_a_parameter),
+        (Fault::QueryLogged, an_access_log_knows_no_secret),
+    ];
+    for (fault, test) in noticed {
+        fault::set(Some(fault));
+        let result = std::panic::catch_unwind(test);
+        fault::set(None);
+        assert!(result.is_err(), "{fault:?} is not noticed");
+    }
+}
+
+/// What an access log is told of a request, whole or cut.
+fn logged(request: &str) -> Vec<String> {
+    let log = Logbook::default();
+    exchange_in(&log, &mut routes(), request);
+    log.0.into_inner()
+}
+
+#[test]
+fn an_access_log_knows_no_secret() {
+    let fields = "Host: a\r\nAuthorization: Bearer SECRET\r\nCookie: a=SECRET";
+    for (request, line) in [
+        ("GET /users/7?token=SECRET&SECRET HTTP/1.1", "\"GET /users/7?token=…&… HTTP/1.1\" 200 0 in, 3 out,"),
+        ("HEAD /users/7 HTTP/1.0", "\"HEAD /users/7 HTTP/1.0\" 200 0 in, 0 out,"),
+        ("GET /nothing HTTP/1.1", "\"GET /nothing HTTP/1.1\" 404 0 in, "),
+        ("POST /work HTTP/1.1\r\nContent-Length: 6", "\"POST /work HTTP/1.1\" 201 0 in, 8 out,"),
+        ("GET /SECRET\u{7f} HTTP/1.1", "\"- - HTTP/1.1\" 400 0 in, "),
+    ] {
+        let lines = logged(&format!("{request}\r\n{fields}\r\n\r\nSECRET"));
+        assert!(lines.len() == 1 && lines[0].starts_with(line), "{lines:?} instead of {line}");
+        assert!(!lines[0].contains("SECRET"), "{lines:?}");
+    }
 }
 
 #[test]
