@@ -276,10 +276,9 @@ impl Receiver {
             // One byte beyond the limit tells that it is passed.
             let limit = if fault::is(Fault::BombsUnlimited) { usize::MAX } else { self.limit + 1 };
             let room = INFLATE_ROOM.min(limit - message.data.len());
-            message.data.reserve(room);
             let before = message.data.len();
             let taken = inflater
-                .step(&self.squeezed[self.squeezed_at..], &mut message.data)
+                .step(&self.squeezed[self.squeezed_at..], &mut message.data, room)
                 .map_err(|Garbage| fail(Code::INVALID_DATA, "compressed data that is none"))?;
             self.squeezed_at += taken;
             let made = message.data.len() - before;
@@ -290,8 +289,7 @@ impl Receiver {
             if message.is_text && message.utf8.push(&message.data[before..]).is_err() {
                 return Err(NOT_UTF8);
             }
-            let has_room_left = message.data.len() < message.data.capacity();
-            if self.squeezed_at == self.squeezed.len() && has_room_left {
+            if self.squeezed_at == self.squeezed.len() && made < room {
                 self.squeezed.clear();
                 self.squeezed_at = 0;
                 return Ok(true);
