@@ -45,7 +45,14 @@ pub(crate) const CODES: &[Case] = &[
 pub(crate) const FRAMES: &[Case] = &[
     Case::closed("a close without a code", "6455 7.1.5", &[Frame(CLOSE, b"")], &[Bare], 1005, ""),
     Case::bad("a close of one byte", "6455 5.5.1", &[Frame(CLOSE, b"\x03")]),
-    Case::closed("a close with a reason", "6455 7.1.6", &[CloseFrame(1000, b"bye")], &[Close(1000)], 1000, "bye"),
+    Case::closed(
+        "a close with a reason",
+        "6455 7.1.6",
+        &[CloseFrame(1000, b"bye")],
+        &[Close(1000)],
+        1000,
+        "bye",
+    ),
     Case::closed(
         "a reason of several bytes a character",
         "6455 7.1.6",
@@ -65,7 +72,13 @@ pub(crate) const FRAMES: &[Case] = &[
     ),
     Case::bad("a reason that is too long", "6455 5.5", &[CloseFrame(1000, TOO_LONG)]),
     Case::failed("a reason that is no text", "6455 8.1", &[CloseFrame(1000, b"\xff")], &[], 1007),
-    Case::failed("a reason that ends within a character", "6455 8.1", &[CloseFrame(1000, b"a\xe2\x82")], &[], 1007),
+    Case::failed(
+        "a reason that ends within a character",
+        "6455 8.1",
+        &[CloseFrame(1000, b"a\xe2\x82")],
+        &[],
+        1007,
+    ),
     Case::failed("a reason with a surrogate", "6455 8.1", &[CloseFrame(1000, b"\xed\xa0\x80")], &[], 1007),
     Case::bad("a bad code beside a reason that is no text", "6455 7.4.1", &[CloseFrame(1006, b"\xff")]),
 ];

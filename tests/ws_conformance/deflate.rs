@@ -135,7 +135,8 @@ pub(crate) const EXAMPLES: &[Case] = &[
         "7692 7.2.1",
         &[Frame(TEXT_BEGINS | RSV1, HELLO), Frame(LAST, b"")],
     ),
-    says("one block at a client", "7692 7.2.3.1", &[Bytes(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00")]).at_client(),
+    says("one block at a client", "7692 7.2.3.1", &[Bytes(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00")])
+        .at_client(),
     says(
         "two frames at a client",
         "7692 7.2.3.1",
@@ -158,18 +159,22 @@ pub(crate) const FRAMES: &[Case] = &[
         &[Text("Hello"), Text("a"), Binary(b"Hello"), Binary(b"b")],
     )
     .agreed(AGREED),
-    Case::bad("rsv1 on a continuation", "7692 6.1", &[
-        Frame(TEXT_BEGINS | RSV1, b"\xf2\x48\xcd"),
-        Frame(LAST | RSV1, b"\xc9\xc9\x07\x00"),
-    ])
+    Case::bad(
+        "rsv1 on a continuation",
+        "7692 6.1",
+        &[Frame(TEXT_BEGINS | RSV1, b"\xf2\x48\xcd"), Frame(LAST | RSV1, b"\xc9\xc9\x07\x00")],
+    )
     .agreed(AGREED),
-    Case::bad("rsv1 on a continuation alone", "7692 6.1", &[
-        Frame(TEXT_BEGINS, b"Hel"),
-        Frame(LAST | RSV1, b"lo"),
-    ])
+    Case::bad(
+        "rsv1 on a continuation alone",
+        "7692 6.1",
+        &[Frame(TEXT_BEGINS, b"Hel"), Frame(LAST | RSV1, b"lo")],
+    )
     .agreed(AGREED),
-    Case::bad("rsv1 on a ping where messages may have it", "7692 6.1", &[Frame(PING | RSV1, b"")]).agreed(AGREED),
-    Case::bad("rsv1 on a pong where messages may have it", "7692 6.1", &[Frame(PONG | RSV1, b"")]).agreed(AGREED),
+    Case::bad("rsv1 on a ping where messages may have it", "7692 6.1", &[Frame(PING | RSV1, b"")])
+        .agreed(AGREED),
+    Case::bad("rsv1 on a pong where messages may have it", "7692 6.1", &[Frame(PONG | RSV1, b"")])
+        .agreed(AGREED),
     Case::bad("rsv1 on a close where messages may have it", "7692 6.1", &[Frame(CLOSE | RSV1, b"\x03\xe8")])
         .agreed(AGREED),
     Case::bad("rsv2 where rsv1 was agreed upon", "6455 5.2", &[Frame(TEXT | 0x20, b"a")]).agreed(AGREED),

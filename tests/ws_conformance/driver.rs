@@ -208,9 +208,9 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
         };
         same("whole".to_owned(), deliver(case, [wire]))?;
         same("in small pieces".to_owned(), deliver(case, pieces(wire)))?;
-        cuts(wire).into_iter().try_for_each(|at| {
-            same(format!("cut at {at}"), deliver(case, [&wire[..at], &wire[at..]]))
-        })
+        cuts(wire)
+            .into_iter()
+            .try_for_each(|at| same(format!("cut at {at}"), deliver(case, [&wire[..at], &wire[at..]])))
     };
     check("alone", &wire, &whole)?;
     let hello = Sent::Frame(TEXT, b"hi").bytes(case.role);

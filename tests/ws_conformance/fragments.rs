@@ -81,36 +81,44 @@ pub(crate) const FRAGMENTS: &[Case] = &[
         1002,
     ),
     Case::bad("a text within a text", "6455 5.4", &[Frame(TEXT_BEGINS, b"a"), Frame(TEXT, b"b")]),
-    Case::bad("a text begins within a text", "6455 5.4", &[Frame(TEXT_BEGINS, b"a"), Frame(TEXT_BEGINS, b"b")]),
+    Case::bad(
+        "a text begins within a text",
+        "6455 5.4",
+        &[Frame(TEXT_BEGINS, b"a"), Frame(TEXT_BEGINS, b"b")],
+    ),
     Case::bad("bytes within a text", "6455 5.4", &[Frame(TEXT_BEGINS, b"a"), Frame(BINARY, b"b")]),
-    Case::bad("a text within bytes", "6455 5.4", &[
-        Frame(BINARY_BEGINS, b"a"),
-        Frame(MORE, b"b"),
-        Frame(TEXT, b"c"),
-    ]),
-    Case::bad("a message within a fragment of nothing", "6455 5.4", &[
-        Frame(BINARY_BEGINS, b""),
-        Frame(BINARY, b""),
-    ]),
+    Case::bad(
+        "a text within bytes",
+        "6455 5.4",
+        &[Frame(BINARY_BEGINS, b"a"), Frame(MORE, b"b"), Frame(TEXT, b"c")],
+    ),
+    Case::bad(
+        "a message within a fragment of nothing",
+        "6455 5.4",
+        &[Frame(BINARY_BEGINS, b""), Frame(BINARY, b"")],
+    ),
     Case::open("a message that stops", "6455 5.4", &[Frame(TEXT_BEGINS, b"a"), Frame(MORE, b"b")], &[]).cut(),
 ];
 
 pub(crate) const CONTROL: &[Case] = &[
     Case::open("an empty ping", "6455 5.5.2", &[Frame(PING, b"")], &[Pong(b"")]),
     Case::open("a ping with content", "6455 5.5.3", &[Frame(PING, b"Hello")], &[Pong(b"Hello")]),
-    Case::open("a ping of bytes that are no text", "6455 5.5.3", &[Frame(PING, &[0, 0xff, 0xc0])], &[Pong(
-        &[0, 0xff, 0xc0],
-    )]),
+    Case::open(
+        "a ping of bytes that are no text",
+        "6455 5.5.3",
+        &[Frame(PING, &[0, 0xff, 0xc0])],
+        &[Pong(&[0, 0xff, 0xc0])],
+    ),
     Case::open("a ping of 125 bytes", "6455 5.5", &[Filled(PING, 9, 125)], &[PongOf(9, 125)]),
     Case::bad("a ping of 126 bytes", "6455 5.5", &[Filled(PING, 9, 126)]),
     Case::bad("a ping of 65536 bytes", "6455 5.5", &[Filled(PING, 9, 65_536)]),
     Case::bad("a ping whose length is written long", "6455 5.5", &[Bytes(b"\x89\xfe\0\x01\0\0\0\0a")]),
     Case::bad("a ping in fragments", "6455 5.5", &[Frame(0x09, b"a"), Frame(LAST, b"b")]),
-    Case::bad("a ping in fragments within a message", "6455 5.5", &[
-        Frame(TEXT_BEGINS, b"a"),
-        Frame(0x09, b""),
-        Frame(LAST, b"b"),
-    ]),
+    Case::bad(
+        "a ping in fragments within a message",
+        "6455 5.5",
+        &[Frame(TEXT_BEGINS, b"a"), Frame(0x09, b""), Frame(LAST, b"b")],
+    ),
     Case::open(
         "pings in their order",
         "6455 5.5.3",

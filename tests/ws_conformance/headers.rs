@@ -42,10 +42,11 @@ pub(crate) const OPCODES: &[Case] = &[
     Case::bad("opcode 14", "6455 5.2", &[Frame(0x8e, b"")]),
     Case::bad("opcode 15", "6455 5.2", &[Frame(0x8f, b"a")]),
     Case::bad("opcode 3 without fin", "6455 5.2", &[Frame(0x03, b"a")]),
-    Case::bad("an opcode that is unknown within a message", "6455 5.2", &[
-        Frame(TEXT_BEGINS, b"a"),
-        Frame(0x83, b"b"),
-    ]),
+    Case::bad(
+        "an opcode that is unknown within a message",
+        "6455 5.2",
+        &[Frame(TEXT_BEGINS, b"a"), Frame(0x83, b"b")],
+    ),
 ];
 
 pub(crate) const LENGTHS: &[Case] = &[
@@ -64,23 +65,32 @@ pub(crate) const LENGTHS: &[Case] = &[
     Case::bad("125 bytes in the form of 16 bits", "6455 5.2", &[Bytes(b"\x82\xfe\0\x7d\0\0\0\0")]),
     Case::bad("the example of 124 bytes", "6455 5.2", &[Bytes(b"\x81\xfe\0\x7c\0\0\0\0")]),
     Case::bad("no bytes in the form of 64 bits", "6455 5.2", &[Bytes(b"\x82\xff\0\0\0\0\0\0\0\0\0\0\0\0")]),
-    Case::bad("125 bytes in the form of 64 bits", "6455 5.2", &[Bytes(
-        b"\x82\xff\0\0\0\0\0\0\0\x7d\0\0\0\0",
-    )]),
-    Case::bad("126 bytes in the form of 64 bits", "6455 5.2", &[Bytes(
-        b"\x82\xff\0\0\0\0\0\0\0\x7e\0\0\0\0",
-    )]),
-    Case::bad("65535 bytes in the form of 64 bits", "6455 5.2", &[Bytes(
-        b"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0",
-    )]),
-    Case::bad("a continuation longer written than need be", "6455 5.2", &[
-        Frame(BINARY_BEGINS, b"a"),
-        Bytes(b"\x80\xfe\0\x01\0\0\0\0"),
-    ]),
+    Case::bad(
+        "125 bytes in the form of 64 bits",
+        "6455 5.2",
+        &[Bytes(b"\x82\xff\0\0\0\0\0\0\0\x7d\0\0\0\0")],
+    ),
+    Case::bad(
+        "126 bytes in the form of 64 bits",
+        "6455 5.2",
+        &[Bytes(b"\x82\xff\0\0\0\0\0\0\0\x7e\0\0\0\0")],
+    ),
+    Case::bad(
+        "65535 bytes in the form of 64 bits",
+        "6455 5.2",
+        &[Bytes(b"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0")],
+    ),
+    Case::bad(
+        "a continuation longer written than need be",
+        "6455 5.2",
+        &[Frame(BINARY_BEGINS, b"a"), Bytes(b"\x80\xfe\0\x01\0\0\0\0")],
+    ),
     Case::bad("a length of 64 bits", "6455 5.2", &[Bytes(b"\x82\xff\x80\0\0\0\0\0\0\0\0\0\0\0")]),
-    Case::bad("all bits of a length", "6455 5.2", &[Bytes(
-        b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0",
-    )]),
+    Case::bad(
+        "all bits of a length",
+        "6455 5.2",
+        &[Bytes(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0")],
+    ),
     Case::failed(
         "the largest length there is",
         "6455 10.4",
@@ -106,12 +116,7 @@ pub(crate) const MASKS: &[Case] = &[
         &[Bytes(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58")],
         &[Text("Hello")],
     ),
-    Case::open(
-        "a mask of zeros",
-        "6455 5.3",
-        &[Bytes(b"\x81\x85\0\0\0\0Hello")],
-        &[Text("Hello")],
-    ),
+    Case::open("a mask of zeros", "6455 5.3", &[Bytes(b"\x81\x85\0\0\0\0Hello")], &[Text("Hello")]),
     Case::open(
         "a mask of ones",
         "6455 5.3",
@@ -156,8 +161,13 @@ pub(crate) const AT_CLIENTS: &[Case] = &[
     Case::bad("a mask from a server", "6455 5.1", &[Bytes(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58")])
         .at_client(),
     Case::bad("a mask of zeros from a server", "6455 5.1", &[Bytes(b"\x89\x80\0\0\0\0")]).at_client(),
-    Case::closed("a close from a server", "6455 5.5.1", &[Bytes(b"\x88\x02\x03\xe9")], &[
-        crate::case::Echo::Close(1001),
-    ], 1001, "")
+    Case::closed(
+        "a close from a server",
+        "6455 5.5.1",
+        &[Bytes(b"\x88\x02\x03\xe9")],
+        &[crate::case::Echo::Close(1001)],
+        1001,
+        "",
+    )
     .at_client(),
 ];

@@ -240,7 +240,9 @@ fn inflate(codec: &mut Decompress, content: &[u8]) -> Result<Vec<u8>, String> {
     loop {
         out.reserve(64 << 10);
         let (taken, made) = (codec.total_in(), out.len());
-        codec.decompress_vec(input, &mut out, FlushDecompress::Sync).map_err(|e| format!("compressed: {e}"))?;
+        codec
+            .decompress_vec(input, &mut out, FlushDecompress::Sync)
+            .map_err(|e| format!("compressed: {e}"))?;
         let taken = (codec.total_in() - taken) as usize;
         input = &input[taken..];
         if input.is_empty() && out.len() < out.capacity() {
