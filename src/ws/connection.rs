@@ -347,7 +347,7 @@ impl Connection {
             return Ok(());
         }
         if self.config.overflow == Overflow::Close {
-            self.transmitter.clear(scope.codecs);
+            self.transmitter.clear_unbegun(scope.codecs);
             self.close(scope.now.mono, Code::TRY_AGAIN_LATER, "too slow: what was sent was not taken");
         }
         Err(SendError::Full)

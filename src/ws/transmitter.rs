@@ -140,7 +140,15 @@ impl Transmitter {
         (head.into(), (!is_joined).then_some(content))
     }
 
-    /// Drops what is not begun, so that the next frame is the last.
+    /// Drops what is not begun, so that the next frame is the last. The content of a frame whose header is on its way
+    /// stays: what comes instead of it would be taken for it.
+    pub(super) fn clear_unbegun(&mut self, codecs: &mut Codecs) {
+        let begun = self.queue.pop_front().filter(|out| matches!(out, Out::Content(_)));
+        self.clear(codecs);
+        begun.into_iter().for_each(|content| self.push(content));
+    }
+
+    /// Drops everything.
     pub(super) fn clear(&mut self, codecs: &mut Codecs) {
         self.queue.clear();
         self.waiting = 0;

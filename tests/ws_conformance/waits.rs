@@ -62,7 +62,6 @@ struct Setup {
     queue: usize,
     overflow: Overflow,
     agreed: Option<Agreement>,
-    echoes: bool,
 }
 
 use Echo::{Bare, BinaryMade, BinaryOf, Close, Ping, Pong, Text};
@@ -75,7 +74,7 @@ use Step::{
 };
 
 const fn script(name: &'static str, section: &'static str, steps: &'static [Step], end: End) -> Script {
-    let setup = Setup { queue: 1 << 20, overflow: Overflow::Close, agreed: None, echoes: true };
+    let setup = Setup { queue: 1 << 20, overflow: Overflow::Close, agreed: None };
     Script { name, section, steps, end, setup }
 }
 
@@ -94,7 +93,7 @@ impl Script {
     }
 
     fn run(&self) -> Result<(), String> {
-        let Setup { queue, overflow, agreed, echoes } = self.setup;
+        let Setup { queue, overflow, agreed } = self.setup;
         let config = Config {
             queue,
             overflow,
@@ -104,7 +103,6 @@ impl Script {
             ..Config::default()
         };
         let mut peer = Peer::new(Role::Server, config, agreed);
-        peer.is_echoing = echoes;
         let mut heard = 0;
         for (at, step) in self.steps.iter().enumerate() {
             self.step(step, &mut peer, &mut heard).map_err(|e| format!("step {at}: {e}"))?;
@@ -429,6 +427,30 @@ pub(crate) const SCRIPTS: &[Script] = &[
         Clean(1013),
     )
     .queue(1000, Overflow::Close),
+    script(
+        "too much behind a frame that is begun",
+        "6455 5.2",
+        &[
+            Hold,
+            Say(1, 5000),
+            TakeOne,
+            Say(2, 400),
+            Refused(5000, SendError::Full),
+            Take,
+            Hears(&[BinaryOf(1, 5000), Close(1013)]),
+            BYE,
+        ],
+        Clean(1013),
+    )
+    .queue(6000, Overflow::Close),
+    script(
+        "too much behind a compressed message that is begun",
+        "6455 5.4",
+        &[Hold, SayNoise(100_000), TakeOne, Refused(5000, SendError::Full), Take, Hears(&[Close(1013)]), BYE],
+        Clean(1013),
+    )
+    .queue(1000, Overflow::Close)
+    .agreed(BOTH_WAYS),
     script(
         "what is too much is dropped",
         "6455 10.4",

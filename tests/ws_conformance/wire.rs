@@ -207,7 +207,9 @@ pub(crate) fn read(mut wire: &[u8], from: Role, agreed: Option<Agreement>) -> Re
         }
         out.said.push(if begun & 0x0f == 1 { text(data)? } else { Said::Binary(data) });
     }
-    if message.is_some() { Err("a message without an end".to_owned()) } else { Ok(out) }
+    // RFC 6455 5.4: a Close frame may come within a message, and then nothing follows.
+    let is_closed = matches!(out.said.last(), Some(Said::Close(..)));
+    if message.is_some() && !is_closed { Err("a message without an end".to_owned()) } else { Ok(out) }
 }
 
 fn text(data: Vec<u8>) -> Result<Said, String> {
