@@ -194,7 +194,7 @@ impl Connection {
     /// did not fit into this turn.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open | Phase::Closing { .. } if self.is_exhausted() => Some(self.budget.0),
+            _ if self.is_exhausted() => Some(self.budget.0),
             Phase::Open => Some(match self.pinged {
                 Some(at) => at + self.config.pong_within,
                 None => self.heard + self.config.ping_after,
@@ -229,8 +229,10 @@ impl Connection {
     /// A wait is over: a silent peer is pinged, a dead one given up, and so is one that does not close.
     pub fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         let now = scope.now.mono;
-        // Work that is left goes on by itself, in the turn that begins.
-        if self.is_exhausted() || self.poll_timeout().is_none_or(|at| at > now) {
+        // Work that is left goes on by itself, in the turn that begins. What cannot go on, because the peer takes nothing,
+        // must not keep asking for turns, nor the peer from being found dead.
+        self.budget(now);
+        if self.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
         match &mut self.phase {

@@ -1,12 +1,13 @@
 //! What takes time, words of our own, and peers that take nothing: scripts of steps. RFC 6455 5.5, 7.1, 10.4.
 
+use taphouse::limits::WS_TURN_BYTES;
 use taphouse::time::Duration;
 use taphouse::ws::{Agreement, Config, Fate, Message, Overflow, Role, SendError};
 
 use crate::case::{Echo, judge_said};
 use crate::deflate::{BOTH_WAYS, noise};
 use crate::driver::Peer;
-use crate::wire::{BINARY, CLOSE, LAST, PING, PONG, Said, Sent, TEXT, TEXT_BEGINS};
+use crate::wire::{BINARY, CLOSE, LAST, PING, PONG, Said, Sent, TEXT, TEXT_BEGINS, masked};
 
 pub(crate) enum Step {
     /// The peer sends this.
@@ -67,7 +68,7 @@ struct Setup {
 use Echo::{Bare, BinaryMade, BinaryOf, Close, Ping, Pong, Text};
 use End::{Clean, Open, Unclean};
 use Fate::{Drop, Finish};
-use Sent::{Close as CloseFrame, Filled, Frame, Part};
+use Sent::{Close as CloseFrame, Filled, Frame, Made, Part};
 use Step::{
     Came, CloseBy, End as Ends, Give, Gone, Hears, Hold, Refused, Say, SayNoise, Squeezed, Take, TakeOne,
     Wait,
@@ -243,6 +244,12 @@ pub(crate) const SCRIPTS: &[Script] = &[
         "6455 5.5.2",
         &[Wait(300), Give(Frame(PING, b"x")), Hears(&[Ping, Pong(b"x")]), Wait(250)],
         Open,
+    ),
+    script(
+        "a dead peer that takes nothing, in a turn whose work was all done",
+        "6455 7.1.5",
+        &[Hold, Give(Filled(BINARY, 7, WS_TURN_BYTES)), Came(1), Wait(499), Wait(1)],
+        Unclean(1006, Drop),
     ),
     // We close.
     script(
@@ -549,6 +556,16 @@ pub(crate) const SCRIPTS: &[Script] = &[
         Open,
     ),
     // What is compressed.
+    script(
+        "a close while what is said is still being compressed",
+        "6455 5.5.1",
+        &[
+            Give(Made(|| [masked(BINARY, &[7; 150_000]), masked(CLOSE, b"")].concat())),
+            Hears(&[BinaryOf(7, 150_000), Bare]),
+        ],
+        Clean(1005),
+    )
+    .agreed(BOTH_WAYS),
     script(
         "small messages are not compressed",
         "7692 7.3",
