@@ -74,9 +74,9 @@ pub(super) fn parse(content: &[u8]) -> Result<(Code, String), Failure> {
     }
 }
 
-/// The content of our Close frame; a reason too long for it is cut.
+/// The content of our Close frame; a reason too long for it is cut, and a code that may not be sent is left out.
 pub(super) fn content(code: Code, reason: &str) -> Bytes {
-    if code == Code::NONE {
+    if !code.is_sendable() {
         return Bytes::new();
     }
     let mut end = reason.len().min(123);
@@ -108,6 +108,13 @@ mod tests {
         assert_eq!(code(b"\x03\xe8bye"), Ok(1000));
         assert_eq!(code(b"\x03\xed"), Err(1002));
         assert_eq!(code(b"\x03\xe8\xff"), Err(1007));
+    }
+
+    #[test]
+    fn codes_that_are_never_on_the_wire_are_not_sent() {
+        for code in [Code::NONE, Code::ABNORMAL, Code(1015), Code(0), Code(5000)] {
+            assert_eq!(content(code, "why"), &b""[..], "{code:?}");
+        }
     }
 
     #[test]

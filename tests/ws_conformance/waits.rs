@@ -272,6 +272,12 @@ pub(crate) const SCRIPTS: &[Script] = &[
     ),
     script("we close without a code", "6455 7.1.5", &[CloseBy(1005, ""), Hears(&[Bare]), BYE], Clean(1005)),
     script(
+        "we close with a code that is never on the wire",
+        "6455 7.4.1",
+        &[CloseBy(1006, "why"), Hears(&[Bare]), BYE],
+        Clean(1006),
+    ),
+    script(
         "our close is answered late",
         "6455 7.1.1",
         &[CloseBy(1000, ""), Hears(&[Close(1000)]), Wait(49), BYE],
