@@ -191,7 +191,7 @@ impl Receiver {
             message.len = message.len.saturating_add(header.len);
             // Compressed, it may be a little longer than as it is.
             let slack = if message.is_compressed { self.limit / 8 + 64 } else { 0 };
-            if message.len > (self.limit + slack) as u64 && !fault::is(Fault::MessageUnlimited) {
+            if message.len > self.limit.saturating_add(slack) as u64 && !fault::is(Fault::MessageUnlimited) {
                 return Err(TOO_LARGE);
             }
         }
@@ -274,7 +274,8 @@ impl Receiver {
                 return Ok(false);
             }
             // One byte beyond the limit tells that it is passed.
-            let limit = if fault::is(Fault::BombsUnlimited) { usize::MAX } else { self.limit + 1 };
+            let limit =
+                if fault::is(Fault::BombsUnlimited) { usize::MAX } else { self.limit.saturating_add(1) };
             let room = INFLATE_ROOM.min(limit - message.data.len());
             let before = message.data.len();
             let taken = inflater
