@@ -175,8 +175,7 @@ impl Reader<'_> {
 
     fn token(&mut self) -> Result<Vec<u8>, Malformed> {
         self.is_at_end();
-        let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-        let (token, rest) = self.0.split_at(self.0.iter().take_while(|b| is_token(b)).count());
+        let (token, rest) = self.0.split_at(self.0.iter().take_while(|&&b| is_token(b)).count());
         self.0 = rest;
         if token.is_empty() { Err(Malformed) } else { Ok(token.to_vec()) }
     }
@@ -190,18 +189,27 @@ impl Reader<'_> {
         loop {
             let (&byte, rest) = self.0.split_first().ok_or(Malformed)?;
             self.0 = rest;
-            match byte {
+            let byte = match byte {
                 b'"' if word.is_empty() => return Err(Malformed),
                 b'"' => return Ok(word),
                 b'\\' => {
                     let (&byte, rest) = self.0.split_first().ok_or(Malformed)?;
                     self.0 = rest;
-                    word.push(byte);
+                    byte
                 }
-                _ => word.push(byte),
+                byte => byte,
+            };
+            if !is_token(byte) {
+                return Err(Malformed);
             }
+            word.push(byte);
         }
     }
+}
+
+/// `tchar` of RFC 9110 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -255,7 +263,20 @@ mod tests {
 
     #[test]
     fn a_malformed_header_is_no_offer() {
-        for bad in ["a b", "a;", "a;b=", "a;b=\"", "a;b=\"\"", "a=b", "\"a\"", "a;;b", "a;b=\"c\\", "a;b c"] {
+        for bad in [
+            "a b",
+            "a;",
+            "a;b=",
+            "a;b=\"",
+            "a;b=\"\"",
+            "a=b",
+            "\"a\"",
+            "a;;b",
+            "a;b=\"c\\",
+            "a;b c",
+            "a;b=\"c d\"",
+            "a;b=\"c,d\"",
+        ] {
             assert_eq!(Deflate::default().negotiate([bad.as_bytes()].into_iter()), Err(Malformed), "{bad}");
         }
     }
