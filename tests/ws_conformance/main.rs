@@ -12,7 +12,9 @@ mod closing;
 mod deflate;
 mod driver;
 mod fragments;
+mod handshake;
 mod headers;
+mod opening;
 mod sizes;
 mod text;
 mod waits;
@@ -182,15 +184,24 @@ fn a_peer_that_takes_nothing_is_not_read_any_further() {
     }
 }
 
+#[test]
+fn opening_handshakes() {
+    let all = handshake::TABLES.iter().copied().flatten();
+    let wrong: Vec<_> = all.filter_map(|handshake| handshake.judge().err()).collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 fn names() -> Vec<(&'static str, &'static str)> {
     let cases = TABLES.iter().copied().flatten().map(|case| (case.name, case.section));
-    cases.chain(waits::SCRIPTS.iter().map(|script| (script.name, script.section))).collect()
+    let scripts = waits::SCRIPTS.iter().map(|script| (script.name, script.section));
+    let handshakes = handshake::TABLES.iter().copied().flatten();
+    cases.chain(scripts).chain(handshakes.map(|handshake| (handshake.name, handshake.section))).collect()
 }
 
 #[test]
 fn the_tables_are_large_and_name_each_case_once() {
     let mut all = names();
-    assert!(all.len() >= 250, "{}", all.len());
+    assert!(all.len() >= 350, "{}", all.len());
     for (name, section) in &all {
         let is_known = ["6455 ", "7692 "].iter().any(|rfc| section.starts_with(rfc));
         assert!(is_known && section.len() > 5, "{name}: {section}");
@@ -201,6 +212,10 @@ fn the_tables_are_large_and_name_each_case_once() {
 
 /// Each mechanism of WebSockets, broken on purpose, and the case that must go wrong then.
 const NOTICED: &[(Fault, &str)] = &[
+    (Fault::KeyUnchecked, "an empty key"),
+    (Fault::KeyUnchecked, "a key of 17 bytes"),
+    (Fault::OriginUnchecked, "the origin of another host"),
+    (Fault::OriginUnchecked, "an origin that is not listed"),
     (Fault::MaskUnchecked, "a text without a mask"),
     (Fault::MaskUnchecked, "a mask from a server"),
     (Fault::FrameLengthUnchecked, "125 bytes in the form of 16 bits"),
@@ -224,7 +239,10 @@ fn verdict(name: &str) -> Result<(), String> {
     if let Some(case) = TABLES.iter().copied().flatten().find(|case| case.name == name) {
         return judge(case);
     }
-    waits::SCRIPTS.iter().find(|script| script.name == name).unwrap().judge()
+    if let Some(script) = waits::SCRIPTS.iter().find(|script| script.name == name) {
+        return script.judge();
+    }
+    handshake::TABLES.iter().copied().flatten().find(|handshake| handshake.name == name).unwrap().judge()
 }
 
 #[test]
