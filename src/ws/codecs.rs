@@ -35,12 +35,13 @@ impl Codecs {
         Some(self.deflaters[usize::from(bits - 9)].pop().unwrap_or_else(|| Deflater::new(bits)))
     }
 
+    /// Takes a compressor back. One that stopped within a message is not kept: what of its output was not taken stays in
+    /// zlib-rs 0.6 over a reset, and later ends in a panic.
     pub(super) fn take_deflater(&mut self, mut deflater: Deflater) {
         self.deflaters_lent -= 1;
         let idle = &mut self.deflaters[usize::from(deflater.bits - 9)];
-        if idle.len() < limits::IDLE_CODECS {
+        if idle.len() < limits::IDLE_CODECS && !deflater.is_within {
             deflater.codec.reset();
-            deflater.held.clear();
             idle.push(deflater);
         }
     }
@@ -66,17 +67,16 @@ impl Codecs {
         let mut deflater = self.lend_deflater(bits)?;
         let mut out = Vec::with_capacity(data.len() / 2 + 64);
         let mut at = 0;
-        let is_done = loop {
+        loop {
             let step = deflater.step(&data[at..], true, &mut out);
             at += step.taken;
-            match step.is_done {
-                true => break true,
-                false if out.len() < out.capacity() => break false,
-                false => out.reserve(out.capacity()),
+            if step.is_done {
+                break;
             }
-        };
+            out.reserve(out.capacity());
+        }
         self.take_deflater(deflater);
-        is_done.then_some(out)
+        Some(out)
     }
 }
 
@@ -86,6 +86,8 @@ pub(super) struct Deflater {
     bits: u8,
     /// The last bytes of the output, which may be the tail of the message.
     held: Vec<u8>,
+    /// A message has begun, and not all of it is out.
+    is_within: bool,
 }
 
 /// What a step of compression did.
@@ -102,6 +104,7 @@ impl Deflater {
             codec: Compress::new_with_window_bits(Compression::fast(), false, bits),
             bits,
             held: Vec::new(),
+            is_within: false,
         }
     }
 
@@ -116,6 +119,7 @@ impl Deflater {
         let _ = self.codec.compress_vec(input, out, flush);
         let taken = (self.codec.total_in() - before) as usize;
         let is_done = is_last && taken == input.len() && out.len() < out.capacity();
+        self.is_within = !is_done;
         let end = out.len().saturating_sub(TAIL.len());
         if is_done {
             debug_assert!(out.ends_with(&TAIL), "a flushed block ends so");
@@ -210,6 +214,35 @@ mod tests {
         lent.into_iter().for_each(|deflater| codecs.take_deflater(deflater));
         assert_eq!(codecs.lent(), (0, 0));
         assert!(codecs.deflate_whole(9, b"x").is_some());
+    }
+
+    /// Bytes that do not compress.
+    fn noise(len: usize) -> Vec<u8> {
+        let steps = std::iter::successors(Some(1u32), |n| {
+            Some(n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
+        });
+        steps.take(len).map(|n| (n >> 24) as u8).collect()
+    }
+
+    #[test]
+    fn a_whole_message_that_does_not_compress_is_whole() {
+        let data = noise(100_000);
+        let whole = Codecs::default().deflate_whole(15, &data).unwrap();
+        assert!(inflate(&whole) == data);
+    }
+
+    #[test]
+    fn a_compressor_that_was_stopped_within_a_message_serves_nobody_else() {
+        let (mut codecs, data) = (Codecs::default(), noise(300_000));
+        for _ in 0..3 {
+            let mut deflater = codecs.lend_deflater(15).unwrap();
+            for _ in 0..5 {
+                deflater.step(&data, true, &mut Vec::with_capacity(1000));
+            }
+            codecs.take_deflater(deflater);
+        }
+        let whole = codecs.deflate_whole(15, &data).unwrap();
+        assert!(inflate(&whole) == data);
     }
 
     proptest! {
