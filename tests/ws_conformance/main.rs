@@ -15,6 +15,7 @@ mod fragments;
 mod handshake;
 mod headers;
 mod opening;
+mod pair;
 mod sizes;
 mod text;
 mod waits;
