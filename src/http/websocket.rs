@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::handler::Outcome;
 use super::head::{BodyLength, Method, Request, Version};
 use super::response::{Body, Response, Status};
+use super::scanner::is_token;
 use crate::fault::{self, Fault};
 use crate::ws::{self, Agreement};
 
@@ -109,21 +110,30 @@ impl WebSocket {
             one(request, "Sec-WebSocket-Key").filter(|key| ws::is_key(key) || fault::is(Fault::KeyUnchecked));
         let key =
             key.ok_or_else(|| Response::problem(400, "there must be one Sec-WebSocket-Key of 16 bytes"))?;
+        if !request.list("Sec-WebSocket-Protocol").all(|name| name.iter().all(|&b| is_token(b))) {
+            return Err(Response::problem(400, "Sec-WebSocket-Protocol is malformed"));
+        }
         if !self.is_allowed(request) && !fault::is(Fault::OriginUnchecked) {
             return Err(Response::problem(403, "pages of this origin may not open this WebSocket"));
         }
-        let compression = match self.config.deflate {
-            None => None,
-            Some(deflate) => deflate
-                .negotiate(request.values("Sec-WebSocket-Extensions"))
-                .map_err(|ws::Malformed| Response::problem(400, "Sec-WebSocket-Extensions is malformed"))?,
-        };
-        Ok((ws::accept_key(key), compression))
+        // RFC 6455 9.1: judged also where none is taken.
+        let compression = self
+            .config
+            .deflate
+            .unwrap_or_default()
+            .negotiate(request.values("Sec-WebSocket-Extensions"))
+            .map_err(|ws::Malformed| Response::problem(400, "Sec-WebSocket-Extensions is malformed"))?;
+        Ok((ws::accept_key(key), compression.filter(|_| self.config.deflate.is_some())))
     }
 
     fn is_allowed(&self, request: &Request<'_>) -> bool {
-        let Some(origin) = request.field("Origin") else { return true };
-        // As browsers write it: the scheme, and the host with its port unless that is the scheme's own.
+        if request.field("Origin").is_none() {
+            return true;
+        }
+        let Some(origin) = one(request, "Origin") else { return false };
+        // As browsers write it: the scheme, and the host with its port unless that is the scheme's own. RFC 6455 4.2.2
+        // has it in lower case.
+        let origin = origin.to_ascii_lowercase();
         let of_host = |scheme: &[u8]| {
             origin.strip_prefix(scheme).is_some_and(|host| host.eq_ignore_ascii_case(request.host.as_bytes()))
         };
@@ -131,7 +141,9 @@ impl WebSocket {
         match &self.origins {
             Origins::Any => true,
             Origins::SameHost => is_own,
-            Origins::Listed(list) => is_own || list.iter().any(|listed| listed.as_bytes() == origin),
+            Origins::Listed(list) => {
+                is_own || list.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(&origin))
+            }
         }
     }
 }

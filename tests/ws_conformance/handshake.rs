@@ -274,6 +274,14 @@ pub(crate) const ORIGINS: &[Handshake] = &[
     refused("another scheme", "6455 10.2", With("/ws", "Origin: file://a.example\r\n"), 403),
     refused("no origin that could be told", "6455 10.2", With("/ws", "Origin: null\r\n"), 403),
     refused("an empty origin", "6455 10.2", With("/ws", "Origin:\r\n"), 403),
+    refused(
+        "two origins",
+        "6455 10.2",
+        With("/ws", "Origin: http://a.example\r\nOrigin: http://b.example\r\n"),
+        403,
+    ),
+    taken("an origin in capitals", "6455 4.2.2", With("/ws", "Origin: HTTP://A.EXAMPLE\r\n")),
+    taken("a listed origin in capitals", "6455 4.2.2", With("/listed", "Origin: https://GOOD.example\r\n")),
     taken("any origin", "6455 10.2", With("/any", "Origin: http://b.example\r\n")),
     taken("any origin that cannot be told", "6455 10.2", With("/any", "Origin: null\r\n")),
     taken("a listed origin", "6455 10.2", With("/listed", "Origin: https://good.example\r\n")),
@@ -324,6 +332,18 @@ pub(crate) const PROTOCOLS: &[Handshake] = &[
         With("/chat", "Sec-WebSocket-Protocol: soap, wamp\r\n"),
     ),
     taken("a subprotocol in another case", "6455 4.2.2", With("/chat", "Sec-WebSocket-Protocol: CHAT\r\n")),
+    refused(
+        "a subprotocol of two words",
+        "6455 4.3",
+        With("/chat", "Sec-WebSocket-Protocol: chat two\r\n"),
+        400,
+    ),
+    refused(
+        "a subprotocol that is no token",
+        "6455 4.3",
+        With("/ws", "Sec-WebSocket-Protocol: a/b\r\n"),
+        400,
+    ),
     taken("no subprotocol is asked for", "6455 4.2.2", With("/chat", "")),
     taken(
         "a subprotocol where none is spoken",
@@ -510,6 +530,18 @@ pub(crate) const EXTENSIONS: &[Handshake] = &[
         "a quote that does not end",
         "6455 9.1",
         With("/ws", "Sec-WebSocket-Extensions: foo; a=\"b\r\n"),
+        400,
+    ),
+    refused(
+        "a malformed offer where nothing is compressed",
+        "6455 9.1",
+        With("/plain", "Sec-WebSocket-Extensions: a b\r\n"),
+        400,
+    ),
+    refused(
+        "a quoted value that is no token",
+        "6455 9.1",
+        With("/ws", "Sec-WebSocket-Extensions: foo; a=\"b c\"\r\n"),
         400,
     ),
     refused(
