@@ -215,7 +215,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     check("alone", &wire, &whole)?;
     let hello = Sent::Frame(TEXT, b"hi").bytes(case.role);
     let greeted = Said::Text(b"hi".to_vec());
-    let after = Outcome { said: [&[greeted.clone()], &whole.said[..]].concat(), ..whole };
+    let after = Outcome { said: [std::slice::from_ref(&greeted), &whole.said].concat(), ..whole };
     check("behind another", &[&hello[..], &wire].concat(), &after)?;
     if case.is_cut && matches!(case.end, End::Open) {
         return Ok(());
