@@ -35,8 +35,8 @@ impl Codecs {
         Some(self.deflaters[usize::from(bits - 9)].pop().unwrap_or_else(|| Deflater::new(bits)))
     }
 
-    /// Takes a compressor back. One that stopped within a message is not kept: what of its output was not taken stays in
-    /// zlib-rs 0.6 over a reset, and later ends in a panic.
+    /// Takes a compressor back. One that stopped within a message is not kept: a reset of zlib-rs 0.6 forgets how
+    /// much of the output waits, and not where, which later ends in a panic.
     pub(super) fn take_deflater(&mut self, mut deflater: Deflater) {
         self.deflaters_lent -= 1;
         let idle = &mut self.deflaters[usize::from(deflater.bits - 9)];

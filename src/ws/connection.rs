@@ -229,8 +229,8 @@ impl Connection {
     /// A wait is over: a silent peer is pinged, a dead one given up, and so is one that does not close.
     pub fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         let now = scope.now.mono;
-        // Work that is left goes on by itself, in the turn that begins. What cannot go on, because the peer takes nothing,
-        // must not keep asking for turns, nor the peer from being found dead.
+        // Work that is left goes on by itself, in the turn that begins. What cannot go on, because the peer takes
+        // nothing, must not keep asking for turns, nor the peer from being found dead.
         self.budget(now);
         if self.poll_timeout().is_none_or(|at| at > now) {
             return;
