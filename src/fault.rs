@@ -77,6 +77,9 @@ pub enum Fault {
     BlankLinesCount,
     HeadHasBody,
     TypesUnchecked,
+    QuotaUnlimited,
+    CutMessagesTaken,
+    ProgressUnheard,
 }
 
 #[cfg(feature = "faults")]

@@ -10,7 +10,7 @@
 //! | [`arp`] [`ip`] [`tcp`] | the protocols, as machines | the above |
 //! | [`stack`] | a host: frames in, frames out, streams between | the above |
 //! | [`link`] | devices and wires | frame, time, rand |
-//! | [`fate`] [`mail`] | what becomes of a stream; how somebody else reaches it | nothing |
+//! | [`fate`] [`mail`] [`quota`] | what becomes of a stream, how others reach it, what all may hold | nothing |
 //! | [`ws`] | WebSockets over bytes | time, limits, mail |
 //! | [`http`] | HTTP/1.1 over bytes, and the way to a WebSocket | time, limits, ws |
 //! | [`inspect`] | frames made readable for people | wire, frame |
@@ -48,6 +48,7 @@ pub mod ip;
 pub mod limits;
 pub mod link;
 pub mod mail;
+pub mod quota;
 pub mod rand;
 pub mod serve;
 pub mod server;

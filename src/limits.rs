@@ -54,6 +54,9 @@ pub const OUT_OF_ORDER_PIECES: usize = 1024;
 /// Frames that one turn takes from its link before it sends, and looks at timers.
 pub const FRAMES_PER_TURN: usize = 64;
 
+/// Bytes of bodies and messages that a shard gathers for all its connections together, and of what it keeps for peers
+/// who do not take it. Beyond: 503, 1013.
+pub const GATHERED_BYTES: usize = 256 << 20;
 /// Letters on their way to the connections of a shard. Beyond: not taken, and the sender is told.
 pub const LETTERS: usize = 65_536;
 /// Jobs of a shard that wait or are at work. Beyond: 503.

@@ -45,6 +45,7 @@ pub struct Server {
     probe: ProbeMode,
     max_connections: usize,
     http: Limits,
+    memory: usize,
     impair: spec::Both,
     seed: Option<Seed>,
     handler: Box<dyn Handler>,
@@ -86,6 +87,7 @@ impl Server {
             probe: ProbeMode::Quick,
             max_connections: 65_536,
             http: Limits::default(),
+            memory: limits::GATHERED_BYTES,
             impair: spec::Both::default(),
             seed: None,
             handler: Box::new(handler),
@@ -146,6 +148,12 @@ impl Server {
         Self { http, ..self }
     }
 
+    /// Bytes of bodies and messages that all connections together may make it gather.
+    #[must_use]
+    pub fn memory(self, memory: usize) -> Self {
+        Self { memory, ..self }
+    }
+
     /// Makes the link worse than it is.
     #[must_use]
     pub fn impair(self, impair: spec::Both) -> Self {
@@ -195,6 +203,7 @@ impl Server {
             port: self.port,
             listen: ListenConfig::default(),
             http: self.http,
+            memory: self.memory,
         };
         let start = Start::now();
         let link = Watched::new(Impair::new(tap, incoming, outgoing, &seed), &self.tap, start.epoch());

@@ -12,6 +12,7 @@ use taphouse::arp::ProbeMode;
 use taphouse::fault::{self, Fault};
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::http::Limits;
+use taphouse::limits;
 use taphouse::link::impair::{Impair, spec};
 use taphouse::link::memory::{self, Memory};
 use taphouse::link::{Link, Received, Sent};
@@ -71,6 +72,7 @@ impl House {
                 "" => Limits::default(),
                 _ => Limits { head: SECONDS(100), body_idle: SECONDS(100), ..Limits::default() },
             },
+            memory: limits::GATHERED_BYTES,
         };
         let shard = Shard::new(link, config, Box::new(app::routes(Choices::default())), &seed, Instant::ZERO);
         let client = Stack::new(host(CLIENT, 1, ProbeMode::Off), &Seed::from_u64(99), Instant::ZERO);

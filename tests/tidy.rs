@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room imports only from rooms before it.
 const ROOMS: &[&str] = &[
-    "time", "rand", "limits", "drops", "fault", "fate", "mail", "wire", "wheel", "frame", "arp", "ip", "tcp",
-    "stack", "link", "ws", "http", "inspect", "serve", "control", "shard", "server", "app",
+    "time", "rand", "limits", "drops", "fault", "fate", "mail", "quota", "wire", "wheel", "frame", "arp",
+    "ip", "tcp", "stack", "link", "ws", "http", "inspect", "serve", "control", "shard", "server", "app",
 ];
 
 /// Islands: what stands beside the stack must not know it.

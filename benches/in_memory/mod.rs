@@ -11,6 +11,7 @@ use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::http::Limits;
+use taphouse::limits;
 use taphouse::link::memory::{self, Memory};
 use taphouse::link::{Link, Received, Sent};
 use taphouse::rand::Seed;
@@ -38,8 +39,13 @@ pub(crate) struct Road {
 impl Road {
     pub(crate) fn new() -> Self {
         let (near, wire) = memory::pair(WIRE);
-        let config =
-            Config { stack: host(2), port: 80, listen: ListenConfig::default(), http: Limits::default() };
+        let config = Config {
+            stack: host(2),
+            port: 80,
+            listen: ListenConfig::default(),
+            http: Limits::default(),
+            memory: limits::GATHERED_BYTES,
+        };
         let now = Instant::ZERO;
         Self {
             shard: Shard::new(

@@ -11,6 +11,7 @@ pub(super) struct Echo {
     content_type: String,
     pieces: Vec<Bytes>,
     gathered: Vec<u8>,
+    len: usize,
 }
 
 impl Echo {
@@ -21,6 +22,7 @@ impl Echo {
             content_type: content_type.unwrap_or("application/octet-stream").to_owned(),
             pieces: Vec::new(),
             gathered: Vec::new(),
+            len: 0,
         }
     }
 }
@@ -32,10 +34,15 @@ impl BodySink for Echo {
 
     /// Pieces are gathered in chunks of their own, so that a small one does not hold a receive buffer.
     fn handle_piece(&mut self, piece: Bytes) {
+        self.len += piece.len();
         self.gathered.extend_from_slice(&piece);
         if self.gathered.len() >= limits::BODY_PIECE {
             self.pieces.push(std::mem::take(&mut self.gathered).into());
         }
+    }
+
+    fn held(&self) -> usize {
+        self.len
     }
 
     fn finish(mut self: Box<Self>) -> Outcome {

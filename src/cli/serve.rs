@@ -92,6 +92,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOW", default_value = "close")]
     ws_overflow: OnOverflow,
 
+    /// MiB of bodies and messages that all connections together may make it gather; beyond, 503 and 1013
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    memory: u32,
+
     /// Log a line for each request: its path without the values of its query, no field, no body
     #[arg(long)]
     pub(crate) access_log: bool,
@@ -162,6 +167,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .probe(options.probe.into())
         .max_connections(options.max_connections as usize)
         .limits(Limits { idle: options.idle_timeout, ..Limits::default() })
+        .memory((options.memory as usize) << 20)
         .impair(options.impair)
         .seed(options.seed)
         .open()

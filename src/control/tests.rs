@@ -41,7 +41,7 @@ impl Desk {
     fn house(&mut self) -> House<'_, Memory> {
         const NONE: &ServeCounters =
             &ServeCounters { requests: 0, messages: 0, letters_lost: 0, panics: 0, turns: 0 };
-        let vitals = Snapshot { stack: &self.stack, serve: NONE };
+        let vitals = Snapshot { stack: &self.stack, gathered: 0, serve: NONE };
         House { now: Instant::ZERO, vitals, link: &mut self.link }
     }
 

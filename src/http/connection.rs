@@ -26,6 +26,7 @@ use super::websocket::Upgrade;
 use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::limits;
+use crate::quota::{Quota, Share};
 use crate::time::{Duration, Instant, Now};
 
 /// How long things may take.
@@ -62,6 +63,8 @@ pub struct Scope<'a> {
     pub handler: &'a mut dyn Handler,
     /// What is around.
     pub house: &'a dyn House,
+    /// What all connections may hold.
+    pub quota: &'a Quota,
 }
 
 /// Which request a job belongs to: one whose request is over comes back too late.
@@ -92,6 +95,8 @@ pub struct Connection {
     requests: u64,
     /// The job of this request, until somebody takes it.
     job: Option<Job>,
+    /// What of the shard's memory a body takes, until its answer is taken.
+    share: Share,
     /// The answer's body has nothing to give at the moment.
     is_waiting: bool,
     /// What the access log will be told, and when its request was whole.
@@ -162,6 +167,7 @@ impl Connection {
             is_stopping: false,
             requests: 0,
             job: None,
+            share: Share::default(),
             is_waiting: false,
             entry: None,
         }
@@ -242,6 +248,9 @@ impl Connection {
             if let Some(bytes) = self.output.pop_front() {
                 let was_backed_up = self.is_backed_up();
                 self.waiting -= bytes.len();
+                if self.output.is_empty() && !matches!(self.phase, Phase::Body { .. }) {
+                    scope.quota.clear(&mut self.share);
+                }
                 if was_backed_up && !self.is_backed_up() {
                     let wait = if self.head.is_empty() { self.limits.idle } else { self.limits.head };
                     self.deadline = scope.now.mono + wait;
@@ -293,11 +302,12 @@ impl Connection {
     }
 
     /// The stream is gone, whatever was under way.
-    pub fn handle_gone(&mut self, now: Instant, house: &dyn House) {
+    pub fn handle_gone(&mut self, scope: &mut Scope<'_>) {
+        scope.quota.clear(&mut self.share);
         if let Some((entry, _)) = self.entry.as_deref_mut() {
             entry.is_cut = true;
         }
-        self.log(now, house);
+        self.log(scope.now.mono, scope.house);
     }
 
     fn advance(&mut self, scope: &mut Scope<'_>) {

@@ -286,6 +286,10 @@ impl<R: IntoOutcome, F: FnOnce(Content) -> R + Send> BodySink for Collect<F> {
         self.data.extend_from_slice(&piece);
     }
 
+    fn held(&self) -> usize {
+        self.data.len()
+    }
+
     fn finish(self: Box<Self>) -> Outcome {
         (self.then)(Content::new(self.content_type, self.data)).into_outcome()
     }

@@ -134,6 +134,11 @@ pub trait BodySink: Send {
     /// Takes the next piece.
     fn handle_piece(&mut self, piece: Bytes);
 
+    /// Bytes that it holds, and its answer will: they count against the memory of the shard. Beyond: 503.
+    fn held(&self) -> usize {
+        0
+    }
+
     /// Takes a field of the trailer section (RFC 9110 6.5). Most have no use for them.
     fn handle_trailer(&mut self, _name: &str, _value: &[u8]) {}
 
@@ -158,6 +163,10 @@ impl<F: FnOnce(Response) -> Response + Send + 'static> BodySink for Mapped<F> {
 
     fn handle_piece(&mut self, piece: Bytes) {
         self.sink.handle_piece(piece);
+    }
+
+    fn held(&self) -> usize {
+        self.sink.held()
     }
 
     fn handle_trailer(&mut self, name: &str, value: &[u8]) {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Connection, Date, Entry, Handler, House, Limits, Scope, Wake};
 use crate::mail::{Address, Carrier, Line, Undelivered};
+use crate::quota::Quota;
 use crate::time::{Instant, Now};
 
 /// 1994-11-06 08:49:37, the example of RFC 9110 5.6.7.
@@ -67,7 +68,8 @@ pub(super) fn exchange(handler: &mut dyn Handler, request: &str) -> String {
 pub(super) fn exchange_in(house: &dyn House, handler: &mut dyn Handler, request: &str) -> String {
     let mut connection = Connection::new(NOW.mono, Limits::default());
     let mut date = Date::default();
-    let mut scope = Scope { now: NOW, date: &mut date, handler, house };
+    let quota = Quota::default();
+    let mut scope = Scope { now: NOW, date: &mut date, handler, house, quota: &quota };
     connection.handle_input(&mut scope, Bytes::copy_from_slice(request.as_bytes()));
     while let Some((ticket, job)) = connection.poll_job() {
         connection.handle_job(&mut scope, ticket, job.run());

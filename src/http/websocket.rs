@@ -85,9 +85,7 @@ impl WebSocket {
     /// RFC 6455 4.2.1, and what of it a request has wrong.
     fn judge(&self, request: &Request<'_>) -> Result<(String, Option<(Agreement, String)>), Response> {
         if request.method != Method::Get {
-            return Err(
-                Response::problem(405, "a WebSocket is asked for by GET").with("Allow", "GET, OPTIONS")
-            );
+            return Err(Response::problem(405, "a WebSocket is asked for by GET").with("Allow", "GET"));
         }
         if !request.list("Upgrade").any(|name| name.eq_ignore_ascii_case(b"websocket")) {
             return Err(upgrade_required("this is a WebSocket: ask for it by Upgrade: websocket"));

@@ -88,40 +88,47 @@ impl Protocol {
     }
 
     pub(super) fn handle_input(&mut self, around: &mut Surroundings<'_>, bytes: Bytes) {
-        self.with(around, |speaks, scope, codecs| match speaks {
+        self.with(around, |speaks, scope, seats| match speaks {
             Speaks::Http(http) => http.handle_input(scope, bytes),
-            Speaks::Ws(seat) => seat.handle_input(scope.now, codecs, bytes),
+            Speaks::Ws(seat) => seat.handle_input(seats, bytes),
         });
     }
 
     pub(super) fn handle_end(&mut self, around: &mut Surroundings<'_>) {
-        self.with(around, |speaks, scope, codecs| match speaks {
+        self.with(around, |speaks, scope, seats| match speaks {
             Speaks::Http(http) => http.handle_end(scope),
-            Speaks::Ws(seat) => seat.handle_end(scope.now, codecs),
+            Speaks::Ws(seat) => seat.handle_end(seats),
         });
     }
 
     pub(super) fn handle_timeout(&mut self, around: &mut Surroundings<'_>) {
-        self.with(around, |speaks, scope, codecs| match speaks {
+        self.with(around, |speaks, scope, seats| match speaks {
             Speaks::Http(http) => http.handle_timeout(scope),
-            Speaks::Ws(seat) => seat.handle_timeout(scope.now, codecs),
+            Speaks::Ws(seat) => seat.handle_timeout(seats),
         });
     }
 
+    /// The peer has taken some of what was sent to it, and there is more.
+    pub(super) fn handle_progress(&mut self, now: Instant) {
+        if let Speaks::Ws(seat) = &mut self.speaks {
+            seat.handle_progress(now);
+        }
+    }
+
     pub(super) fn handle_letter(&mut self, around: &mut Surroundings<'_>, letter: Letter) {
-        self.with(around, |speaks, scope, codecs| match (speaks, letter) {
+        self.with(around, |speaks, scope, seats| match (speaks, letter) {
             (Speaks::Http(http), Letter::Done(ticket, outcome)) => http.handle_job(scope, ticket, outcome),
             (Speaks::Http(http), Letter::Wake) => http.handle_wake(scope),
-            (Speaks::Ws(seat), Letter::Parcel(parcel)) => seat.handle_parcel(scope.now, codecs, parcel),
+            (Speaks::Ws(seat), Letter::Parcel(parcel)) => seat.handle_parcel(seats, parcel),
             // It comes too late.
             _ => {}
         });
     }
 
     pub(super) fn poll_output(&mut self, around: &mut Surroundings<'_>, room: usize) -> Option<Bytes> {
-        let output = self.with(around, |speaks, scope, codecs| match speaks {
+        let output = self.with(around, |speaks, scope, seats| match speaks {
             Speaks::Http(http) => http.poll_output(scope, room),
-            Speaks::Ws(seat) => seat.poll_output(scope.now, codecs),
+            Speaks::Ws(seat) => seat.poll_output(seats),
         });
         output.flatten()
     }
@@ -138,10 +145,9 @@ impl Protocol {
 
     /// The stream is gone, or about to be.
     pub(super) fn handle_gone(&mut self, around: &mut Surroundings<'_>) {
-        let now = around.now.mono;
-        self.with(around, |speaks, scope, codecs| match speaks {
-            Speaks::Http(http) => http.handle_gone(now, scope.house),
-            Speaks::Ws(seat) => seat.handle_gone(scope.now, codecs),
+        self.with(around, |speaks, scope, seats| match speaks {
+            Speaks::Http(http) => http.handle_gone(scope),
+            Speaks::Ws(seat) => seat.handle_gone(seats),
         });
     }
 
@@ -164,14 +170,14 @@ impl Protocol {
         let sender = Sender::new(Line::new(self.peer.address, post));
         self.speaks = Speaks::Ws(Box::new(Seat::new(connection, handler, sender)));
         let is_stopping = self.is_stopping;
-        self.with(around, |speaks, scope, codecs| {
+        self.with(around, |speaks, scope, seats| {
             let Speaks::Ws(seat) = speaks else { return };
-            seat.open(scope.now, codecs);
+            seat.open(seats);
             if is_stopping {
                 seat.close(scope.now, Code::GOING_AWAY, "the server stops");
             }
             if !early.is_empty() {
-                seat.handle_input(scope.now, codecs, early);
+                seat.handle_input(seats, early);
             }
         });
         true
@@ -181,14 +187,21 @@ impl Protocol {
     fn with<T>(
         &mut self,
         around: &mut Surroundings<'_>,
-        f: impl FnOnce(&mut Speaks, &mut Scope<'_>, &mut ws::Codecs) -> T,
+        f: impl FnOnce(&mut Speaks, &mut Scope<'_>, &mut ws::Scope<'_>) -> T,
     ) -> Option<T> {
-        let vitals = Snapshot { stack: &*around.stack, serve: &*around.counters };
+        let vitals =
+            Snapshot { stack: &*around.stack, gathered: around.quota.used(), serve: &*around.counters };
         let house = Around { peer: self.peer, post: around.post, vitals };
-        let mut scope = Scope { now: around.now, date: around.date, handler: around.handler, house: &house };
+        let mut scope = Scope {
+            now: around.now,
+            date: around.date,
+            handler: around.handler,
+            house: &house,
+            quota: around.quota,
+        };
         let speaks = &mut self.speaks;
-        let codecs = &mut *around.codecs;
-        match catch_unwind(AssertUnwindSafe(|| f(speaks, &mut scope, codecs))) {
+        let mut seats = ws::Scope { now: around.now, codecs: around.codecs, quota: around.quota };
+        match catch_unwind(AssertUnwindSafe(|| f(speaks, &mut scope, &mut seats))) {
             Ok(result) => Some(result),
             Err(_) => {
                 around.counters.panics += 1;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::fate::Fate;
 use crate::time::{Instant, Now};
-use crate::ws::{self, Closed, Code, Codecs, Connection, Event, Parcel, Scope, Sender, Socket};
+use crate::ws::{self, Closed, Code, Connection, Event, Parcel, Scope, Sender, Socket};
 
 /// A WebSocket.
 pub(super) struct Seat {
@@ -22,8 +22,8 @@ impl Seat {
     }
 
     /// The handshake is done.
-    pub(super) fn open(&mut self, now: Now, codecs: &mut Codecs) {
-        self.with_handler(now, codecs, |handler, socket| handler.handle_open(socket));
+    pub(super) fn open(&mut self, scope: &mut Scope<'_>) {
+        self.with_handler(scope, |handler, socket| handler.handle_open(socket));
     }
 
     pub(super) fn messages(&self) -> u64 {
@@ -46,38 +46,42 @@ impl Seat {
         [self.connection.poll_timeout(), self.alarm].into_iter().flatten().min()
     }
 
-    pub(super) fn handle_input(&mut self, now: Now, codecs: &mut Codecs, bytes: Bytes) {
-        self.connection.handle_input(now.mono, bytes);
-        self.advance(now, codecs);
+    pub(super) fn handle_input(&mut self, scope: &mut Scope<'_>, bytes: Bytes) {
+        self.connection.handle_input(scope.now.mono, bytes);
+        self.advance(scope);
     }
 
-    pub(super) fn handle_end(&mut self, now: Now, codecs: &mut Codecs) {
+    pub(super) fn handle_progress(&mut self, now: Instant) {
+        self.connection.handle_progress(now);
+    }
+
+    pub(super) fn handle_end(&mut self, scope: &mut Scope<'_>) {
         self.connection.handle_end();
-        self.advance(now, codecs);
+        self.advance(scope);
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Now, codecs: &mut Codecs) {
-        self.connection.handle_timeout(&mut Scope { now, codecs });
-        if self.alarm.take_if(|at| *at <= now.mono).is_some() {
-            self.with_handler(now, codecs, |handler, socket| handler.handle_alarm(socket));
+    pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
+        self.connection.handle_timeout(scope);
+        if self.alarm.take_if(|at| *at <= scope.now.mono).is_some() {
+            self.with_handler(scope, |handler, socket| handler.handle_alarm(socket));
         }
-        self.advance(now, codecs);
+        self.advance(scope);
     }
 
-    pub(super) fn handle_parcel(&mut self, now: Now, codecs: &mut Codecs, parcel: Parcel) {
+    pub(super) fn handle_parcel(&mut self, scope: &mut Scope<'_>, parcel: Parcel) {
         match parcel {
             // Who has sent it is not here to be told: what does not fit is the overflow's business.
             Parcel::Send(prepared) => {
-                let _ = self.connection.send_prepared(&mut Scope { now, codecs }, &prepared);
+                let _ = self.connection.send_prepared(scope, &prepared);
             }
-            Parcel::Close(code, reason) => self.connection.close(now.mono, code, &reason),
+            Parcel::Close(code, reason) => self.connection.close(scope.now.mono, code, &reason),
         }
     }
 
-    pub(super) fn poll_output(&mut self, now: Now, codecs: &mut Codecs) -> Option<Bytes> {
-        let output = self.connection.poll_output(&mut Scope { now, codecs });
+    pub(super) fn poll_output(&mut self, scope: &mut Scope<'_>) -> Option<Bytes> {
+        let output = self.connection.poll_output(scope);
         // There may be room again for what was not read meanwhile.
-        self.advance(now, codecs);
+        self.advance(scope);
         output
     }
 
@@ -86,18 +90,18 @@ impl Seat {
     }
 
     /// The stream is gone.
-    pub(super) fn handle_gone(&mut self, now: Now, codecs: &mut Codecs) {
-        if let Some(closed) = self.connection.handle_gone(&mut Scope { now, codecs }) {
+    pub(super) fn handle_gone(&mut self, scope: &mut Scope<'_>) {
+        if let Some(closed) = self.connection.handle_gone(scope) {
             self.handle_closed(&closed);
         }
     }
 
-    fn advance(&mut self, now: Now, codecs: &mut Codecs) {
-        while let Some(event) = self.connection.poll_event(&mut Scope { now, codecs }) {
+    fn advance(&mut self, scope: &mut Scope<'_>) {
+        while let Some(event) = self.connection.poll_event(scope) {
             match event {
                 Event::Message(message) => {
                     self.messages += 1;
-                    self.with_handler(now, codecs, |handler, socket| handler.handle_message(socket, message));
+                    self.with_handler(scope, |handler, socket| handler.handle_message(socket, message));
                 }
                 Event::Closed(closed) => self.handle_closed(&closed),
             }
@@ -109,14 +113,8 @@ impl Seat {
         self.handler.handle_close(closed);
     }
 
-    fn with_handler(
-        &mut self,
-        now: Now,
-        codecs: &mut Codecs,
-        f: impl FnOnce(&mut dyn ws::Handler, &mut Socket<'_>),
-    ) {
-        let scope = Scope { now, codecs };
-        let mut socket = Socket::new(&mut self.connection, scope, &self.sender, &mut self.alarm);
+    fn with_handler(&mut self, scope: &mut Scope<'_>, f: impl FnOnce(&mut dyn ws::Handler, &mut Socket<'_>)) {
+        let mut socket = Socket::new(&mut self.connection, scope.reborrow(), &self.sender, &mut self.alarm);
         f(&mut *self.handler, &mut socket);
     }
 }

@@ -20,6 +20,7 @@ use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::http::{Date, Handler, Limits};
 use crate::limits;
+use crate::quota::Quota;
 use crate::stack::{ConnId, Stack};
 use crate::tcp::ReadError;
 use crate::time::{Instant, Now};
@@ -39,6 +40,8 @@ pub struct Surroundings<'a> {
     pub counters: &'a mut ServeCounters,
     /// Compressors and decompressors.
     pub codecs: &'a mut Codecs,
+    /// What peers can make grow.
+    pub quota: &'a Quota,
     /// Slow work.
     pub jobs: &'a mut Jobs,
     /// Where mail for sessions goes.
@@ -66,8 +69,8 @@ pub struct Session {
     opened: Instant,
     bytes_in: u64,
     bytes_out: u64,
-    /// Bytes that were queued when the peer last took some, and when that was.
-    stalled: (usize, Instant),
+    /// Bytes that the peer has taken, and when it took the last of them, or there was nothing to take.
+    taken: (u64, Instant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Session {
             opened: now,
             bytes_in: 0,
             bytes_out: 0,
-            stalled: (0, now),
+            taken: (0, now),
         }
     }
 
@@ -104,6 +107,7 @@ impl Session {
 
     /// Does what can be done now: called whenever something happened to the stream.
     pub fn advance(&mut self, around: &mut Surroundings<'_>) -> Next {
+        self.note_progress(around);
         if self.phase == Phase::Serving {
             loop {
                 self.read(around);
@@ -112,7 +116,7 @@ impl Session {
                     break;
                 }
             }
-            if self.is_stalled(around) {
+            if self.is_stalled(around.now.mono) {
                 return self.give_up(around, "takes nothing");
             }
             match self.protocol.fate() {
@@ -122,7 +126,7 @@ impl Session {
             }
         }
         if let Phase::Closing { .. } = self.phase {
-            if self.is_stalled(around) {
+            if self.is_stalled(around.now.mono) {
                 return self.give_up(around, "takes nothing");
             }
             if self.is_closed(around) {
@@ -135,6 +139,7 @@ impl Session {
 
     /// The stream's alarm.
     pub fn handle_alarm(&mut self, around: &mut Surroundings<'_>) -> Next {
+        self.note_progress(around);
         self.protocol.handle_timeout(around);
         self.advance(around)
     }
@@ -187,10 +192,6 @@ impl Session {
             if room == 0 || unsent >= limits::BODY_LOW_WATER {
                 break;
             }
-            if stream.queued() == 0 {
-                // All that went before was taken: the wait for the peer begins anew.
-                self.stalled = (self.bytes_out as usize, around.now.mono);
-            }
             if self.carry.is_empty() {
                 match self.protocol.poll_output(around, room) {
                     Some(bytes) => self.carry = bytes,
@@ -214,15 +215,26 @@ impl Session {
         !self.carry.is_empty() || self.protocol.has_output()
     }
 
-    /// The peer has taken nothing of what is queued for too long.
-    fn is_stalled(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let now = around.now.mono;
-        let queued = around.stack.stream(self.id).queued();
-        let acknowledged = self.bytes_out as usize - queued;
-        if queued == 0 || self.stalled.0 != acknowledged {
-            self.stalled = (acknowledged, now);
+    /// Sees whether the peer has taken some of what is queued. Where nothing is, the wait for that begins anew.
+    fn note_progress(&mut self, around: &mut Surroundings<'_>) {
+        let queued = around.stack.stream(self.id).queued() as u64;
+        let taken = self.bytes_out - queued;
+        if queued > 0 && taken > self.taken.0 {
+            self.protocol.handle_progress(around.now.mono);
         }
-        queued > 0 && now.since(self.stalled.1) >= limits::WRITE_TIMEOUT
+        if queued == 0 || taken > self.taken.0 {
+            self.taken = (taken, around.now.mono);
+        }
+    }
+
+    /// The peer has not taken all that was queued.
+    fn is_waiting(&self) -> bool {
+        self.bytes_out > self.taken.0
+    }
+
+    /// It has taken nothing for too long.
+    fn is_stalled(&self, now: Instant) -> bool {
+        self.is_waiting() && now.since(self.taken.1) >= limits::WRITE_TIMEOUT
     }
 
     fn begin_closing(&mut self, around: &mut Surroundings<'_>) {
@@ -256,14 +268,12 @@ impl Session {
     }
 
     fn set_alarm(&self, around: &mut Surroundings<'_>) {
-        let stalls = self.stalled.1 + limits::WRITE_TIMEOUT;
-        let mut stream = around.stack.stream(self.id);
-        let writing = (stream.queued() > 0).then_some(stalls);
+        let writing = self.is_waiting().then_some(self.taken.1 + limits::WRITE_TIMEOUT);
         let waiting = match self.phase {
             Phase::Serving => self.protocol.poll_timeout(),
             Phase::Closing { until, .. } => Some(until),
         };
-        stream.set_alarm([writing, waiting].into_iter().flatten().min());
+        around.stack.stream(self.id).set_alarm([writing, waiting].into_iter().flatten().min());
     }
 
     fn give_up(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {

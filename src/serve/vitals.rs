@@ -23,6 +23,8 @@ pub struct ServeCounters {
 pub struct Snapshot<'a> {
     /// The stack.
     pub stack: &'a Stack,
+    /// Bytes of bodies and messages that are held.
+    pub gathered: usize,
     /// What is above it.
     pub serve: &'a ServeCounters,
 }
@@ -53,12 +55,13 @@ impl Snapshot<'_> {
     }
 
     /// What also shrinks: name, explanation, value.
-    pub fn gauges(&self) -> [(&'static str, &'static str, usize); 3] {
+    pub fn gauges(&self) -> [(&'static str, &'static str, usize); 4] {
         let (connections, half_open, time_wait) = self.stack.population();
         [
             ("tcp_connections", "Connections now", connections),
             ("tcp_half_open", "Half-open connections now", half_open),
             ("tcp_time_wait", "Connections in TIME-WAIT now", time_wait),
+            ("gathered_bytes", "Bytes of bodies and messages that are held now", self.gathered),
         ]
     }
 

@@ -24,6 +24,7 @@ use crate::frame::Frame;
 use crate::http::{Date, Handler, Limits};
 use crate::limits;
 use crate::link::{Instrumented, Link, Received, Sent};
+use crate::quota::Quota;
 use crate::rand::Seed;
 use crate::serve::session::Next;
 use crate::serve::vitals::{ServeCounters, Snapshot};
@@ -44,6 +45,8 @@ pub struct Config {
     pub listen: ListenConfig,
     /// How long HTTP waits.
     pub http: Limits,
+    /// Bytes that all connections together may make it gather.
+    pub memory: usize,
 }
 
 /// What a turn leaves to be done.
@@ -89,6 +92,7 @@ pub struct Shard<L> {
     live: usize,
     handler: Box<dyn Handler>,
     codecs: Codecs,
+    quota: Quota,
     jobs: Jobs,
     post: Arc<Post>,
     date: Date,
@@ -115,6 +119,7 @@ impl<L: Link> Shard<L> {
             live: 0,
             handler,
             codecs: Codecs::default(),
+            quota: Quota::new(config.memory),
             jobs: Jobs::default(),
             post: Post::new(),
             date: Date::default(),
@@ -312,6 +317,7 @@ impl<L: Link> Shard<L> {
             handler: &mut *self.handler,
             counters: &mut self.counters,
             codecs: &mut self.codecs,
+            quota: &self.quota,
             jobs: &mut self.jobs,
             post: &self.post,
         };
@@ -326,7 +332,7 @@ impl<L: Link> Shard<L> {
 impl<D: Link> Shard<Instrumented<D>> {
     /// What a caller at the control socket sees.
     pub fn house(&mut self, now: Instant) -> House<'_, D> {
-        let vitals = Snapshot { stack: &self.stack, serve: &self.counters };
+        let vitals = Snapshot { stack: &self.stack, gathered: self.quota.used(), serve: &self.counters };
         House { now, vitals, link: &mut self.link }
     }
 }
@@ -377,6 +383,7 @@ mod tests {
             port: 80,
             listen: ListenConfig::default(),
             http: Limits::default(),
+            memory: limits::GATHERED_BYTES,
         };
         let mut shard = Shard::new(Down, config, Box::new(Nobody), &Seed::from_u64(1), Instant::ZERO);
         let mut now = Instant::ZERO;

@@ -134,6 +134,8 @@ impl Deflater {
 /// A decompressor of raw deflate streams.
 pub(super) struct Inflater {
     codec: Decompress,
+    /// The stream has ended with what was taken last.
+    is_at_end: bool,
 }
 
 /// The input is no deflate stream.
@@ -142,11 +144,12 @@ pub(super) struct Garbage;
 
 impl Inflater {
     fn new() -> Self {
-        Self { codec: Decompress::new(false) }
+        Self { codec: Decompress::new(false), is_at_end: false }
     }
 
     fn reset(&mut self) {
         self.codec.reset(false);
+        self.is_at_end = false;
     }
 
     /// Decompresses until the input is used up, or `room` by what is appended to `out`; says how much of the input it
@@ -161,12 +164,23 @@ impl Inflater {
         if status == Status::StreamEnd {
             // RFC 7692 7.2.3.4: a block that says it is the last one; the next begins a stream of its own.
             self.reset();
+            self.is_at_end = true;
+        } else if taken > 0 {
+            self.is_at_end = false;
         }
         Ok(taken)
     }
 
+    /// The stream has ended, and nothing came behind it.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
     /// The end of a message, which the wire leaves out.
     pub(super) const TAIL: [u8; 4] = TAIL;
+
+    /// An empty last block: behind a whole message it ends the stream, and within a block it does not.
+    pub(super) const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 }
 
 #[cfg(test)]

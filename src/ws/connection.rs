@@ -21,6 +21,7 @@ use super::transmitter::Transmitter;
 use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::limits;
+use crate::quota::Quota;
 use crate::time::{Duration, Instant, Now};
 
 /// Which side of the connection this is.
@@ -80,6 +81,15 @@ pub struct Scope<'a> {
     pub now: Now,
     /// Compressors and decompressors to borrow.
     pub codecs: &'a mut Codecs,
+    /// What all connections may hold.
+    pub quota: &'a Quota,
+}
+
+impl Scope<'_> {
+    /// The same, for a shorter time.
+    pub fn reborrow(&mut self) -> Scope<'_> {
+        Scope { now: self.now, codecs: self.codecs, quota: self.quota }
+    }
 }
 
 /// What has happened.
@@ -221,6 +231,15 @@ impl Connection {
         self.pending = bytes;
     }
 
+    /// The peer takes what is sent to it, and there is more: it lives, although its pongs may be behind what it takes.
+    pub fn handle_progress(&mut self, now: Instant) {
+        if fault::is(Fault::ProgressUnheard) {
+            return;
+        }
+        self.heard = now;
+        self.pinged = None;
+    }
+
     /// The peer will send no more: RFC 6455 7.1.5 has 1006 for that, unless a Close frame came before.
     pub fn handle_end(&mut self) {
         self.peer_finished = true;
@@ -264,7 +283,7 @@ impl Connection {
                 return None;
             }
             let mut budget = self.budget(scope.now.mono);
-            let polled = self.receiver.poll(&mut self.pending, scope.codecs, &mut budget);
+            let polled = self.receiver.poll(&mut self.pending, scope, &mut budget);
             self.budget.1 = budget;
             match polled {
                 Ok(Some(Incoming::Message(message))) if self.is_open() => {
@@ -291,6 +310,7 @@ impl Connection {
     pub fn send(&mut self, scope: &mut Scope<'_>, message: &Message) -> Result<(), SendError> {
         self.admit(scope, message.data().len())?;
         self.transmitter.message(message);
+        self.transmitter.account(scope.quota);
         Ok(())
     }
 
@@ -301,6 +321,7 @@ impl Connection {
     pub fn send_prepared(&mut self, scope: &mut Scope<'_>, prepared: &Prepared) -> Result<(), SendError> {
         self.admit(scope, prepared.message().data().len())?;
         self.transmitter.prepared(prepared, scope.codecs);
+        self.transmitter.account(scope.quota);
         Ok(())
     }
 
@@ -317,6 +338,7 @@ impl Connection {
     pub fn poll_output(&mut self, scope: &mut Scope<'_>) -> Option<Bytes> {
         let mut budget = self.budget(scope.now.mono);
         let output = self.transmitter.poll(scope.codecs, &mut budget);
+        self.transmitter.account(scope.quota);
         self.budget.1 = budget;
         output
     }
@@ -324,7 +346,8 @@ impl Connection {
     /// The stream is gone. If the end was not told yet, this is it.
     pub fn handle_gone(&mut self, scope: &mut Scope<'_>) -> Option<Closed> {
         self.transmitter.clear(scope.codecs);
-        self.receiver.release(scope.codecs);
+        self.transmitter.account(scope.quota);
+        self.receiver.release(scope);
         match std::mem::replace(&mut self.phase, Phase::Over(Fate::Drop)) {
             Phase::Open => Some(abnormal("the connection is gone")),
             Phase::Closing { closed, .. } | Phase::Ended(closed, _) => Some(closed),
@@ -345,7 +368,8 @@ impl Connection {
             return Err(SendError::Closed);
         }
         let waiting = self.transmitter.waiting();
-        if waiting == 0 || waiting + len <= self.config.queue || fault::is(Fault::QueueUnlimited) {
+        let fits = waiting == 0 || waiting + len <= self.config.queue || fault::is(Fault::QueueUnlimited);
+        if fits && scope.quota.has_room(len) {
             return Ok(());
         }
         if self.config.overflow == Overflow::Close {
@@ -355,14 +379,14 @@ impl Connection {
         Err(SendError::Full)
     }
 
-    /// RFC 6455 5.5.1: a Close frame is answered by one with the same code.
+    /// RFC 6455 5.5.1: a Close frame is answered by one that says the same.
     fn handle_close(&mut self, code: Code, reason: String, scope: &mut Scope<'_>) {
         let closed = match &mut self.phase {
             Phase::Closing { closed, .. } => {
                 Closed { is_clean: true, ..std::mem::replace(closed, abnormal("")) }
             }
             _ => {
-                self.transmitter.close(close::content(code, ""));
+                self.transmitter.close(close::content(code, &reason));
                 Closed { code, reason, is_clean: true }
             }
         };
@@ -387,9 +411,10 @@ impl Connection {
     }
 
     fn finish(&mut self, closed: Closed, fate: Fate, scope: &mut Scope<'_>) {
-        self.receiver.release(scope.codecs);
+        self.receiver.release(scope);
         if fate == Fate::Drop {
             self.transmitter.clear(scope.codecs);
+            self.transmitter.account(scope.quota);
         }
         self.pending = Bytes::new();
         self.phase = Phase::Ended(closed, fate);
@@ -399,6 +424,3 @@ impl Connection {
 fn abnormal(reason: &str) -> Closed {
     Closed { code: Code::ABNORMAL, reason: reason.to_owned(), is_clean: false }
 }
-
-#[cfg(test)]
-mod tests;

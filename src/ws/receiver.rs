@@ -7,12 +7,13 @@
 use bytes::Bytes;
 
 use super::close::{self, Code, Failure, fail};
-use super::codecs::{Codecs, Garbage, Inflater};
-use super::connection::Role;
+use super::codecs::{Garbage, Inflater};
+use super::connection::{Role, Scope};
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode, Parsed, apply_mask};
 use super::message::Message;
 use super::utf8::Utf8;
 use crate::fault::{self, Fault};
+use crate::quota::{Quota, Share};
 
 /// What has come in whole.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Receiver {
     /// Compressed bytes of the message that were not looked at.
     squeezed: Vec<u8>,
     squeezed_at: usize,
+    /// What of the shard's memory the message takes so far.
+    share: Share,
 }
 
 /// Whether the peer's compressor remembers earlier messages.
@@ -58,9 +61,10 @@ struct Partial {
 }
 
 const TOO_LARGE: Failure = fail(Code::TOO_LARGE, "the message is larger than what is taken here");
+const NO_ROOM: Failure = fail(Code::TRY_AGAIN_LATER, "too much is gathered here already");
 const NOT_UTF8: Failure = fail(Code::INVALID_DATA, "a text that is not UTF-8");
 
-/// Room that is made for inflated bytes at a time.
+/// Room that is made for inflated bytes at a time, at most.
 const INFLATE_ROOM: usize = 16 << 10;
 
 impl Receiver {
@@ -77,6 +81,7 @@ impl Receiver {
             inflater: None,
             squeezed: Vec::new(),
             squeezed_at: 0,
+            share: Share::default(),
         }
     }
 
@@ -86,10 +91,11 @@ impl Receiver {
     }
 
     /// Gives back what was lent.
-    pub(super) fn release(&mut self, codecs: &mut Codecs) {
+    pub(super) fn release(&mut self, scope: &mut Scope<'_>) {
         if let Some(inflater) = self.inflater.take() {
-            codecs.take_inflater(inflater);
+            scope.codecs.take_inflater(inflater);
         }
+        scope.quota.clear(&mut self.share);
         self.message = None;
         self.squeezed = Vec::new();
         self.squeezed_at = 0;
@@ -99,15 +105,15 @@ impl Receiver {
     pub(super) fn poll(
         &mut self,
         input: &mut Bytes,
-        codecs: &mut Codecs,
+        scope: &mut Scope<'_>,
         budget: &mut usize,
     ) -> Result<Option<Incoming>, Failure> {
         loop {
-            if self.is_busy() && !self.inflate(codecs, budget)? {
+            if self.is_busy() && !self.inflate(scope, budget)? {
                 return Ok(None);
             }
             if self.message.as_ref().is_some_and(|message| message.is_closed) {
-                return self.finish_message(codecs).map(Some);
+                return self.finish_message(scope).map(Some);
             }
             match self.frame {
                 None => {
@@ -120,6 +126,7 @@ impl Receiver {
                         return Ok(None);
                     }
                     self.read_content(header, at, input, budget)?;
+                    self.account(scope.quota)?;
                 }
                 Some((header, _)) => {
                     self.frame = None;
@@ -228,6 +235,12 @@ impl Receiver {
         }
     }
 
+    /// Tells the shard how much of the message is here.
+    fn account(&mut self, quota: &Quota) -> Result<(), Failure> {
+        let data = self.message.as_ref().map_or(0, |message| message.data.len());
+        if quota.set(&mut self.share, data + self.squeezed.len()) { Ok(()) } else { Err(NO_ROOM) }
+    }
+
     fn finish_control(&mut self, opcode: Opcode) -> Result<Incoming, Failure> {
         debug_assert!(self.control.len() as u64 <= MAX_CONTROL, "the header was judged");
         let content = std::mem::take(&mut self.control);
@@ -246,27 +259,34 @@ impl Receiver {
         message.is_closed = true;
         if message.is_compressed {
             self.squeezed.extend_from_slice(&Inflater::TAIL);
+            if self.compression == Some(Takeover(false)) {
+                self.squeezed.extend_from_slice(&Inflater::END);
+            }
         }
     }
 
-    fn finish_message(&mut self, codecs: &mut Codecs) -> Result<Incoming, Failure> {
+    fn finish_message(&mut self, scope: &mut Scope<'_>) -> Result<Incoming, Failure> {
         let message = self.message.take().expect("somebody has looked");
         if !message.utf8.is_complete() && !fault::is(Fault::Utf8Unchecked) {
             return Err(NOT_UTF8);
         }
-        let keeps = self.compression == Some(Takeover(true));
-        if let Some(inflater) = self.inflater.take_if(|_| !keeps) {
-            codecs.take_inflater(inflater);
+        if let Some(inflater) = self.inflater.take_if(|_| self.compression == Some(Takeover(false))) {
+            let is_whole = inflater.is_at_end();
+            scope.codecs.take_inflater(inflater);
+            if !is_whole && !fault::is(Fault::CutMessagesTaken) {
+                return Err(fail(Code::INVALID_DATA, "compressed data that breaks off"));
+            }
         }
+        scope.quota.clear(&mut self.share);
         Ok(Incoming::Message(Message::received(message.is_text, message.data.into())))
     }
 
     /// Inflates what there is of the message; false when the budget ends before.
-    fn inflate(&mut self, codecs: &mut Codecs, budget: &mut usize) -> Result<bool, Failure> {
+    fn inflate(&mut self, scope: &mut Scope<'_>, budget: &mut usize) -> Result<bool, Failure> {
         let Some(message) = &mut self.message else { return Ok(true) };
         if self.inflater.is_none() {
             const NONE_LEFT: Failure = fail(Code::TRY_AGAIN_LATER, "too many compressed messages at once");
-            self.inflater = Some(codecs.lend_inflater().ok_or(NONE_LEFT)?);
+            self.inflater = Some(scope.codecs.lend_inflater().ok_or(NONE_LEFT)?);
         }
         let inflater = self.inflater.as_mut().expect("it was just lent");
         loop {
@@ -276,7 +296,9 @@ impl Receiver {
             // One byte beyond the limit tells that it is passed.
             let limit =
                 if fault::is(Fault::BombsUnlimited) { usize::MAX } else { self.limit.saturating_add(1) };
-            let room = INFLATE_ROOM.min(limit - message.data.len());
+            // Most messages are small, and few are compressed to less than a quarter.
+            let wanted = 4 * (self.squeezed.len() - self.squeezed_at);
+            let room = wanted.clamp(1024, INFLATE_ROOM).min(limit - message.data.len());
             let before = message.data.len();
             let taken = inflater
                 .step(&self.squeezed[self.squeezed_at..], &mut message.data, room)
@@ -286,6 +308,9 @@ impl Receiver {
             *budget = budget.saturating_sub(made.max(1));
             if message.data.len() > self.limit && !fault::is(Fault::BombsUnlimited) {
                 return Err(TOO_LARGE);
+            }
+            if !scope.quota.set(&mut self.share, message.data.len() + self.squeezed.len()) {
+                return Err(NO_ROOM);
             }
             if message.is_text && message.utf8.push(&message.data[before..]).is_err() {
                 return Err(NOT_UTF8);

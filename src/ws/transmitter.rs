@@ -10,15 +10,19 @@ use super::deflate::Agreement;
 use super::frame::{Header, MAX_HEADER, Opcode, apply_mask};
 use super::message::{Message, Prepared};
 use crate::limits;
+use crate::quota::{Quota, Share};
 
 /// How messages go out.
 pub(super) struct Transmitter {
     role: Role,
     agreement: Option<Agreement>,
     queue: VecDeque<Out>,
-    /// Bytes of content that wait.
+    /// Bytes of content that wait, and how many of them wait elsewhere as well.
     waiting: usize,
+    shared: usize,
     deflater: Option<Deflater>,
+    /// What of the waiting bytes is nobody else's.
+    share: Share,
     /// Of the masks, on a client.
     masks: u64,
 }
@@ -26,6 +30,8 @@ pub(super) struct Transmitter {
 enum Out {
     /// A frame, or its header where its content follows.
     Frame(Bytes),
+    /// A frame that others wait for as well.
+    Shared(Bytes),
     /// The content of the frame whose header went before.
     Content(Bytes),
     /// A control frame, which may go between the frames of a message (RFC 6455 5.4).
@@ -37,7 +43,9 @@ enum Out {
 impl Out {
     fn len(&self) -> usize {
         match self {
-            Self::Frame(bytes) | Self::Content(bytes) | Self::Control(bytes) => bytes.len(),
+            Self::Frame(bytes) | Self::Shared(bytes) | Self::Content(bytes) | Self::Control(bytes) => {
+                bytes.len()
+            }
             Self::Squeeze { left, .. } => left.len(),
         }
     }
@@ -48,12 +56,26 @@ const FRAGMENT: usize = 32 << 10;
 
 impl Transmitter {
     pub(super) fn new(role: Role, agreement: Option<Agreement>) -> Self {
-        Self { role, agreement, queue: VecDeque::new(), waiting: 0, deflater: None, masks: 0 }
+        Self {
+            role,
+            agreement,
+            queue: VecDeque::new(),
+            waiting: 0,
+            shared: 0,
+            deflater: None,
+            share: Share::default(),
+            masks: 0,
+        }
     }
 
     /// Bytes that wait to be taken.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// Tells the shard how much waits here that is nobody else's. Whether there is room was asked before.
+    pub(super) fn account(&mut self, quota: &Quota) {
+        let _ = quota.set(&mut self.share, self.waiting - self.shared);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -87,7 +109,10 @@ impl Transmitter {
             _ => Some(prepared.plain()),
         };
         match frame {
-            Some(frame) => self.push(Out::Frame(frame)),
+            Some(frame) => {
+                self.shared += frame.len();
+                self.push(Out::Shared(frame));
+            }
             None => self.message(prepared.message()),
         }
     }
@@ -152,6 +177,7 @@ impl Transmitter {
     pub(super) fn clear(&mut self, codecs: &mut Codecs) {
         self.queue.clear();
         self.waiting = 0;
+        self.shared = 0;
         self.release(codecs);
     }
 
@@ -165,6 +191,11 @@ impl Transmitter {
     /// The next bytes to send. Nothing, although the queue is not empty, when the budget of work is used up.
     pub(super) fn poll(&mut self, codecs: &mut Codecs, budget: &mut usize) -> Option<Bytes> {
         match self.queue.pop_front()? {
+            Out::Shared(bytes) => {
+                self.shared -= bytes.len();
+                self.waiting -= bytes.len();
+                Some(bytes)
+            }
             Out::Frame(bytes) | Out::Content(bytes) | Out::Control(bytes) => {
                 self.waiting -= bytes.len();
                 Some(bytes)

@@ -10,6 +10,7 @@ use taphouse::http::{
     Response, Router, Scope, Wake,
 };
 use taphouse::mail::{Address, Carrier, Line, Undelivered};
+use taphouse::quota::Quota;
 use taphouse::time::{Duration, Instant, Now};
 
 use crate::answers::{self, Answer};
@@ -88,6 +89,7 @@ pub(crate) struct Client {
     http: Connection,
     routes: Routes,
     date: Date,
+    quota: Quota,
     now: Now,
     pub(crate) output: Vec<u8>,
 }
@@ -99,6 +101,7 @@ impl Client {
             http: Connection::new(now.mono, Limits::default()),
             routes: Routes(app::routes(Choices::default())),
             date: Date::default(),
+            quota: Quota::default(),
             now,
             output: Vec::new(),
         }
@@ -106,7 +109,7 @@ impl Client {
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
         let (handler, date) = (&mut self.routes, &mut self.date);
-        let mut scope = Scope { now: self.now, date, handler, house: &Alone };
+        let mut scope = Scope { now: self.now, date, handler, house: &Alone, quota: &self.quota };
         f(&mut self.http, &mut scope)
     }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod chat;
+mod crowd;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,9 @@ use taphouse::fault::{self, Fault};
 
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 8] = [
+    let noticed: [(Fault, fn()); 10] = [
+        (Fault::ProgressUnheard, crowd::a_slow_reader_of_a_large_message_is_not_dead),
+        (Fault::QuotaUnlimited, crowd::all_together_gather_no_more_than_there_is_room_for),
         (Fault::MailLost, answers::a_job_answers_later_and_holds_up_nobody),
         (Fault::MailLost, answers::a_pipe_is_written_while_it_is_sent),
         (Fault::MailLost, chat::guests_hear_each_other_in_order),

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use taphouse::arp::ProbeMode;
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::http::{Limits, Router};
+use taphouse::limits;
 use taphouse::link::impair::{Impair, spec};
 use taphouse::link::memory::{self, Memory};
 use taphouse::link::{Link, Received, Sent};
+use taphouse::quota::Quota;
 use taphouse::rand::Seed;
 use taphouse::serve::{Letter, Work};
 use taphouse::shard::{Config, Shard};
@@ -44,6 +46,10 @@ fn host(address: Ipv4Addr, mac: u8) -> stack::Config {
 
 impl World {
     pub(crate) fn new(router: Router, impairment: &str, seed: u64) -> Self {
+        Self::with_memory(router, impairment, seed, limits::GATHERED_BYTES)
+    }
+
+    pub(crate) fn with_memory(router: Router, impairment: &str, seed: u64, memory: usize) -> Self {
         let seed = Seed::from_u64(seed);
         let (near, wire) = memory::pair(WIRE);
         let both: spec::Both = impairment.parse().unwrap();
@@ -53,6 +59,7 @@ impl World {
             port: 80,
             listen: ListenConfig::default(),
             http: Limits::default(),
+            memory,
         };
         let shard = Shard::new(link, config, Box::new(router), &seed, Instant::ZERO);
         let client = Stack::new(host(Ipv4Addr::new(192, 0, 2, 1), 1), &Seed::from_u64(99), Instant::ZERO);
@@ -112,8 +119,15 @@ impl World {
 
     /// What has arrived, and whether the end has.
     pub(crate) fn read(&mut self, id: ConnId) -> (Vec<u8>, bool) {
+        self.read_some(id, usize::MAX)
+    }
+
+    fn read_some(&mut self, id: ConnId, limit: usize) -> (Vec<u8>, bool) {
         let mut all = Vec::new();
         loop {
+            if all.len() >= limit {
+                return (all, false);
+            }
             match self.client.stream(id).read() {
                 Ok(bytes) => all.extend(bytes),
                 Err(ReadError::Finished | ReadError::Closed(_)) => return (all, true),
@@ -150,6 +164,7 @@ pub(crate) struct Guest {
     id: ConnId,
     socket: Connection,
     codecs: Codecs,
+    quota: Quota,
     unheard: Vec<u8>,
     unsent: Vec<u8>,
     pub(crate) heard: Vec<String>,
@@ -188,6 +203,7 @@ impl Guest {
             id,
             socket: Connection::new(world.now, Role::Client, config, None),
             codecs: Codecs::default(),
+            quota: Quota::default(),
             unheard: Vec::new(),
             unsent: Vec::new(),
             heard: Vec::new(),
@@ -199,7 +215,7 @@ impl Guest {
     }
 
     pub(crate) fn say(&mut self, world: &mut World, text: &str) {
-        let mut scope = Scope { now: world.now(), codecs: &mut self.codecs };
+        let mut scope = Scope { now: world.now(), codecs: &mut self.codecs, quota: &self.quota };
         self.socket.send(&mut scope, &Message::text(text)).unwrap();
         self.flush(world);
     }
@@ -211,7 +227,12 @@ impl Guest {
 
     /// Takes what has arrived, and answers as a WebSocket must.
     pub(crate) fn listen(&mut self, world: &mut World) {
-        let (bytes, is_finished) = world.read(self.id);
+        self.listen_to(world, usize::MAX);
+    }
+
+    /// Takes about so many bytes of what has arrived.
+    pub(crate) fn listen_to(&mut self, world: &mut World, limit: usize) {
+        let (bytes, is_finished) = world.read_some(self.id, limit);
         self.is_finished |= is_finished;
         self.take(world.now(), &bytes);
         self.flush(world);
@@ -221,7 +242,7 @@ impl Guest {
     fn take(&mut self, now: Now, bytes: &[u8]) {
         self.unheard.extend_from_slice(bytes);
         loop {
-            let mut scope = Scope { now, codecs: &mut self.codecs };
+            let mut scope = Scope { now, codecs: &mut self.codecs, quota: &self.quota };
             while let Some(event) = self.socket.poll_event(&mut scope) {
                 match event {
                     Event::Message(message) => self.heard.push(message.as_text().unwrap().to_owned()),
@@ -237,7 +258,7 @@ impl Guest {
     }
 
     fn flush(&mut self, world: &mut World) {
-        let mut scope = Scope { now: world.now(), codecs: &mut self.codecs };
+        let mut scope = Scope { now: world.now(), codecs: &mut self.codecs, quota: &self.quota };
         while let Some(bytes) = self.socket.poll_output(&mut scope) {
             self.unsent.extend_from_slice(&bytes);
         }

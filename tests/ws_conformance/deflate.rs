@@ -263,6 +263,9 @@ pub(crate) const GARBAGE: &[Case] = &[
     bad("a block whose length is not confirmed", &[Frame(SQUEEZED, b"\0\x05\0\xfa\xfeHello\0")]),
     bad("a distance to before the beginning", &[Frame(SQUEEZED, HELLO_AGAIN)]),
     bad("a text that is not compressed at all", &[Frame(SQUEEZED_TEXT, b"Hello")]),
+    bad("a message cut within a stored block", &[Frame(SQUEEZED, b"\x00\x09\x00\xf6\xffHel")]),
+    bad("a message cut within a compressed block", &[Frame(SQUEEZED, b"\xf2\x48\xcd\xc9")]),
+    bad("a message cut before its first block is whole", &[Frame(SQUEEZED, b"\xf2")]),
     bad("garbage behind a good block", &[Frame(TEXT_BEGINS | RSV1, HELLO), Frame(LAST, b"\xff\xff\xff\xff")]),
     bad("a message that ends within a block", &[Frame(SQUEEZED, b"\0\x05\0\xfa\xffHel")]),
     Case::failed(

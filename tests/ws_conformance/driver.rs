@@ -1,6 +1,7 @@
 //! A peer without a wire: hands bytes to a connection in parts, sends its messages back, and judges what it says.
 
 use bytes::Bytes;
+use taphouse::quota::Quota;
 use taphouse::time::{Duration, Instant, Now};
 use taphouse::ws::{
     Agreement, Closed, Code, Codecs, Config, Connection, Event, Fate, Message, Role, Scope, SendError,
@@ -24,6 +25,7 @@ pub(crate) struct Peer {
     role: Role,
     agreed: Option<Agreement>,
     codecs: Codecs,
+    quota: Quota,
     pub(crate) now: Now,
     pub(crate) output: Vec<u8>,
     /// The peer takes what is said.
@@ -47,6 +49,7 @@ impl Peer {
             role,
             agreed,
             codecs: Codecs::default(),
+            quota: Quota::default(),
             now,
             output: Vec::new(),
             is_taking: true,
@@ -58,7 +61,7 @@ impl Peer {
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
-        f(&mut self.ws, &mut Scope { now: self.now, codecs: &mut self.codecs })
+        f(&mut self.ws, &mut Scope { now: self.now, codecs: &mut self.codecs, quota: &self.quota })
     }
 
     /// Hands in bytes as they are wanted; what is not wanted any more is thrown away.

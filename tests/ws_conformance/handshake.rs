@@ -126,18 +126,9 @@ pub(crate) const REQUESTS: &[Handshake] = &[
         400,
     ),
     refused("HTTP/2.0", "6455 4.2.1", Line("GET /ws HTTP/2.0"), 505).last(),
-    Handshake {
-        has: &["Allow: GET, OPTIONS"],
-        ..refused("POST", "6455 4.2.1", Line("POST /ws HTTP/1.1"), 405)
-    },
-    Handshake {
-        has: &["Allow: GET, OPTIONS"],
-        ..refused("PUT", "6455 4.2.1", Line("PUT /ws HTTP/1.1"), 405)
-    },
-    Handshake {
-        has: &["Allow: GET, OPTIONS"],
-        ..refused("DELETE", "6455 4.2.1", Line("DELETE /ws HTTP/1.1"), 405)
-    },
+    Handshake { has: &["Allow: GET"], ..refused("POST", "6455 4.2.1", Line("POST /ws HTTP/1.1"), 405) },
+    Handshake { has: &["Allow: GET"], ..refused("PUT", "6455 4.2.1", Line("PUT /ws HTTP/1.1"), 405) },
+    Handshake { has: &["Allow: GET"], ..refused("DELETE", "6455 4.2.1", Line("DELETE /ws HTTP/1.1"), 405) },
     refused("no host", "6455 4.2.1", But("Host", ""), 400).last(),
     refused("two hosts", "6455 4.2.1", But("Host", "Host: a\r\nHost: b\r\n"), 400).last(),
     refused("no such path", "6455 4.2.2", With("/nowhere", ""), 404),

@@ -229,6 +229,7 @@ const NOTICED: &[(Fault, &str)] = &[
     (Fault::Utf8Unchecked, "a compressed text that is not UTF-8"),
     (Fault::MessageUnlimited, "one frame beyond the limit"),
     (Fault::MessageUnlimited, "many small fragments beyond the limit"),
+    (Fault::CutMessagesTaken, "a message cut within a stored block"),
     (Fault::BombsUnlimited, "a bomb"),
     (Fault::BombsUnlimited, "compressed, beyond the limit"),
     (Fault::QueueUnlimited, "too much for a peer that takes nothing"),

@@ -9,6 +9,7 @@ use taphouse::http::{
     Wake, WebSocket,
 };
 use taphouse::mail::{Address, Carrier, Line, Undelivered};
+use taphouse::quota::Quota;
 use taphouse::time::{Instant, Now};
 use taphouse::ws::{self, Agreement, Codecs, Config, Deflate, Event, Message, Parcel, Role, Sender, Socket};
 
@@ -76,6 +77,7 @@ struct Client {
     date: Date,
     now: Now,
     codecs: Codecs,
+    quota: Quota,
     seat: Option<(ws::Connection, Box<dyn ws::Handler>, Option<Agreement>)>,
     /// What HTTP has said, and what was said behind it.
     answer: Vec<u8>,
@@ -90,6 +92,7 @@ impl Client {
             date: Date::default(),
             now,
             codecs: Codecs::default(),
+            quota: Quota::default(),
             seat: None,
             answer: Vec::new(),
             output: Vec::new(),
@@ -98,7 +101,10 @@ impl Client {
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
         let date = &mut self.date;
-        f(&mut self.http, &mut Scope { now: self.now, date, handler: &mut Routes, house: &Alone })
+        f(
+            &mut self.http,
+            &mut Scope { now: self.now, date, handler: &mut Routes, house: &Alone, quota: &self.quota },
+        )
     }
 
     fn give(&mut self, bytes: &[u8]) {
@@ -127,17 +133,17 @@ impl Client {
     fn talk(&mut self) {
         let Some((socket, handler, _)) = &mut self.seat else { return };
         let sender = Sender::new(Line::new(HOME, Arc::new(Alone)));
-        let (now, codecs) = (self.now, &mut self.codecs);
-        while let Some(event) = socket.poll_event(&mut ws::Scope { now, codecs }) {
+        let (now, codecs, quota) = (self.now, &mut self.codecs, &self.quota);
+        while let Some(event) = socket.poll_event(&mut ws::Scope { now, codecs, quota }) {
             // An end is seen by its Close frame, and by what is not sent back.
             let Event::Message(message) = event else { break };
-            let scope = ws::Scope { now, codecs };
+            let scope = ws::Scope { now, codecs, quota };
             handler.handle_message(&mut Socket::new(socket, scope, &sender, &mut None), message);
-            while let Some(bytes) = socket.poll_output(&mut ws::Scope { now, codecs }) {
+            while let Some(bytes) = socket.poll_output(&mut ws::Scope { now, codecs, quota }) {
                 self.output.extend_from_slice(&bytes);
             }
         }
-        while let Some(bytes) = socket.poll_output(&mut ws::Scope { now, codecs }) {
+        while let Some(bytes) = socket.poll_output(&mut ws::Scope { now, codecs, quota }) {
             self.output.extend_from_slice(&bytes);
         }
     }

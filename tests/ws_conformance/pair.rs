@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use taphouse::quota::Quota;
 use taphouse::time::{Duration, Instant, Now};
 use taphouse::ws::{
     Agreement, Closed, Code, Codecs, Config, Connection, Event, Fate, Message, Prepared, Role, Scope,
@@ -17,6 +18,7 @@ struct Side {
     codecs: Codecs,
     now: Now,
     /// What it said, and how much of it has arrived.
+    quota: Quota,
     wire: Vec<u8>,
     arrived: usize,
     heard: Vec<Message>,
@@ -30,11 +32,22 @@ impl Side {
         let mut ws = Connection::new(now.mono, role, config, agreed);
         ws.seed_masks(seed);
         let (wire, heard) = (Vec::new(), Vec::new());
-        Self { ws, role, agreed, codecs: Codecs::default(), now, wire, arrived: 0, heard, closed: None }
+        Self {
+            ws,
+            role,
+            agreed,
+            codecs: Codecs::default(),
+            quota: Quota::default(),
+            now,
+            wire,
+            arrived: 0,
+            heard,
+            closed: None,
+        }
     }
 
     fn send(&mut self, message: &Message, is_prepared: bool) {
-        let scope = &mut Scope { now: self.now, codecs: &mut self.codecs };
+        let scope = &mut Scope { now: self.now, codecs: &mut self.codecs, quota: &self.quota };
         let sent = match is_prepared {
             true => self.ws.send_prepared(scope, &Prepared::new(message.clone())),
             false => self.ws.send(scope, message),
@@ -45,7 +58,7 @@ impl Side {
     /// Says up to so many pieces, and hears what there is.
     fn turn(&mut self, pieces: usize) {
         self.now.mono += Duration::from_micros(10);
-        let scope = &mut Scope { now: self.now, codecs: &mut self.codecs };
+        let scope = &mut Scope { now: self.now, codecs: &mut self.codecs, quota: &self.quota };
         self.ws.handle_timeout(scope);
         for _ in 0..pieces {
             let Some(bytes) = self.ws.poll_output(scope) else { break };

@@ -140,6 +140,7 @@ impl Connection {
                 self.entry = Some(Box::new((Entry::of_nothing(), scope.now.mono)));
             }
             let response = Response::problem(refusal.status.0, refusal.detail);
+            let response = if refusal.status.0 == 503 { response.with("Retry-After", "1") } else { response };
             let exchange = Exchange { version: Version::Http11, keeps: false, is_head };
             self.answer(scope, exchange, response, None);
         }

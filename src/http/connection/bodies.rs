@@ -12,6 +12,7 @@ use crate::http::head::{Refusal, refuse};
 use crate::limits;
 use crate::time::{Duration, Instant};
 
+const NO_ROOM: Refusal = refuse(503, "too much is gathered here already");
 const TOO_LARGE: Refusal = refuse(413, "the body is larger than what is taken here");
 
 impl Connection {
@@ -69,6 +70,10 @@ impl Connection {
                 }
                 if let Wanted::Sink(sink) = wanted {
                     sink.handle_piece(piece);
+                    if !scope.quota.set(&mut self.share, sink.held()) {
+                        self.refuse(scope, NO_ROOM);
+                        return false;
+                    }
                 }
                 true
             }

@@ -50,6 +50,7 @@ struct Bench {
     http: Connection,
     now: Now,
     date: Date,
+    quota: Quota,
     out: Vec<u8>,
 }
 
@@ -59,12 +60,19 @@ impl Bench {
             http: Connection::new(NOW.mono, Limits::default()),
             now: NOW,
             date: Date::default(),
+            quota: Quota::default(),
             out: Vec::new(),
         }
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
-        let mut scope = Scope { now: self.now, date: &mut self.date, handler: &mut Describe, house: &Alone };
+        let mut scope = Scope {
+            now: self.now,
+            date: &mut self.date,
+            handler: &mut Describe,
+            house: &Alone,
+            quota: &self.quota,
+        };
         f(&mut self.http, &mut scope)
     }
 
