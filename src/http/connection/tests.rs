@@ -16,6 +16,9 @@ impl BodySink for Collect {
     fn handle_piece(&mut self, piece: Bytes) {
         self.0.extend(piece);
     }
+    fn handle_trailer(&mut self, name: &str, value: &[u8]) {
+        self.0.extend([name.as_bytes(), b"=", value, b";"].concat());
+    }
     fn finish(self: Box<Self>) -> Outcome {
         Outcome::Respond(Response::text(200, self.0))
     }
@@ -149,6 +152,16 @@ fn a_large_unwanted_body_ends_the_connection() {
     bench.give(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n");
     assert_eq!((bench.statuses(), bench.http.fate()), (vec!["200"], Fate::Finish));
     assert!(bench.text().contains("Connection: close"));
+}
+
+#[test]
+fn trailers_come_to_who_wants_them_but_for_what_belongs_into_a_head() {
+    let mut bench = Bench::new();
+    bench.give(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+    bench
+        .give(b"X-One: 1\r\nContent-Length: 9\r\nHOST: y\r\nAuthorization: z\r\nX-Two:  2 \r\n\r\n")
+        .give(GET);
+    assert!(bench.text().contains("\r\n\r\naX-One=1;X-Two=2;HTTP/1.1 200"), "{}", bench.text());
 }
 
 #[test]
