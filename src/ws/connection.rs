@@ -47,7 +47,8 @@ pub enum Overflow {
 pub struct Config {
     /// Bytes of a message at most, after decompression. Beyond: closed by 1009.
     pub message: usize,
-    /// Bytes that may wait for a peer who does not take them. A single message may be larger.
+    /// Bytes that may wait for a peer who does not take them. A single message may be larger, if less than an eighth
+    /// of this waits before it.
     pub queue: usize,
     /// What becomes of what does not fit.
     pub overflow: Overflow,
@@ -368,7 +369,9 @@ impl Connection {
             return Err(SendError::Closed);
         }
         let waiting = self.transmitter.waiting();
-        let fits = waiting == 0 || waiting + len <= self.config.queue || fault::is(Fault::QueueUnlimited);
+        // So little waits for anybody: a pong, or what was just said. One message may be larger than the queue then.
+        let is_little = waiting <= limits::WS_LOW_WATER.min(self.config.queue / 8);
+        let fits = is_little || waiting + len <= self.config.queue || fault::is(Fault::QueueUnlimited);
         if fits && scope.quota.has_room(len) {
             return Ok(());
         }

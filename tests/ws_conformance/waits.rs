@@ -489,6 +489,20 @@ pub(crate) const SCRIPTS: &[Script] = &[
     )
     .queue(1000, Overflow::Drop),
     script(
+        "a pong that waits keeps no larger one back",
+        "6455 5.5.2",
+        &[
+            Hold,
+            Give(Frame(PING, b"x")),
+            Say(1, 5000),
+            Refused(1, SendError::Full),
+            Take,
+            Hears(&[Pong(b"x"), BinaryOf(1, 5000)]),
+        ],
+        Open,
+    )
+    .queue(1000, Overflow::Drop),
+    script(
         "exactly as much as the queue holds",
         "6455 10.4",
         &[
