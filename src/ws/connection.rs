@@ -204,8 +204,12 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) should be called; a time that has come if there is work left that
     /// did not fit into this turn.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_exhausted() { Some(self.budget.0) } else { self.deadline() }
+    }
+
+    /// When the wait of this phase is over.
+    fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            _ if self.is_exhausted() => Some(self.budget.0),
             Phase::Open => Some(match self.pinged {
                 Some(at) => at + self.config.pong_within,
                 None => self.heard + self.config.ping_after,
@@ -249,10 +253,11 @@ impl Connection {
     /// A wait is over: a silent peer is pinged, a dead one given up, and so is one that does not close.
     pub fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         let now = scope.now.mono;
-        // Work that is left goes on by itself, in the turn that begins. What cannot go on, because the peer takes
-        // nothing, must not keep asking for turns, nor the peer from being found dead.
+        // Work that is left goes on by itself, in the turn that begins; the alarm for it may also come in the turn that
+        // used its budget up, and is no silence of the peer's. What cannot go on, because the peer takes nothing, must
+        // not keep asking for turns, nor the peer from being found dead.
         self.budget(now);
-        if self.poll_timeout().is_none_or(|at| at > now) {
+        if self.deadline().is_none_or(|at| at > now) {
             return;
         }
         match &mut self.phase {
@@ -427,3 +432,6 @@ impl Connection {
 fn abnormal(reason: &str) -> Closed {
     Closed { code: Code::ABNORMAL, reason: reason.to_owned(), is_clean: false }
 }
+
+#[cfg(test)]
+mod tests;

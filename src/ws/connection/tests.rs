@@ -1,0 +1,54 @@
+use super::*;
+
+/// One side of a WebSocket on its own.
+struct Bench {
+    ws: Connection,
+    now: Now,
+    codecs: Codecs,
+    quota: Quota,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Now { mono: Instant::ZERO + Duration::from_secs(1), wall: 784_111_777 };
+        let ws = Connection::new(now.mono, Role::Server, Config::default(), None);
+        Self { ws, now, codecs: Codecs::default(), quota: Quota::default() }
+    }
+
+    fn with<T>(&mut self, f: impl FnOnce(&mut Connection, &mut Scope<'_>) -> T) -> T {
+        f(&mut self.ws, &mut Scope { now: self.now, codecs: &mut self.codecs, quota: &self.quota })
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.with(|ws, scope| ws.poll_event(scope))).collect()
+    }
+}
+
+/// A masked frame of zeros, with a mask of zeros.
+fn frame(first: u8, len: u64) -> Vec<u8> {
+    let mut frame = vec![first];
+    match len {
+        0..=125 => frame.push(0x80 | len as u8),
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend(len.to_be_bytes());
+        }
+    }
+    frame.resize(frame.len() + 4 + len as usize, 0);
+    frame
+}
+
+#[test]
+fn work_that_is_left_is_no_silence_of_the_peer() {
+    let mut bench = Bench::new();
+    let message = frame(0x82, 4 * limits::WS_TURN_BYTES as u64 - 100);
+    bench.ws.handle_input(bench.now.mono, message.into());
+    for _ in 0..3 {
+        // An event brings the connection to its work, and the alarm comes in the same turn.
+        assert!(bench.events().is_empty() && bench.ws.poll_timeout() == Some(bench.now.mono));
+        bench.with(|ws, scope| ws.handle_timeout(scope));
+        assert!(!bench.ws.has_output(), "nobody is pinged");
+        bench.now.mono += Duration::from_millis(1);
+    }
+    assert!(matches!(bench.events()[..], [Event::Message(_)]));
+}
