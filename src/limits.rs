@@ -129,6 +129,8 @@ pub const WS_MESSAGE: usize = 16 << 20;
 pub const WS_QUEUE: usize = 1 << 20;
 /// Bytes that wait for a peer from which on it is not read any further.
 pub const WS_LOW_WATER: usize = 128 << 10;
+/// Control frames that wait for a peer. Beyond: only the latest Pong does.
+pub const WS_CONTROLS: usize = 64;
 /// Bytes that one connection unmasks, inflates or compresses in a turn. Beyond: it goes on in the next.
 pub const WS_TURN_BYTES: usize = 256 << 10;
 /// Bytes of content below which a frame is copied behind its header.

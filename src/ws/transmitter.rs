@@ -117,13 +117,20 @@ impl Transmitter {
         }
     }
 
-    /// Queues a Ping or Pong before all messages that are not begun.
+    /// Queues a Ping or Pong before all messages that are not begun. Of many Pongs that wait the latest is enough (RFC
+    /// 6455 5.5.3), so a peer that pings and takes nothing gathers no more than a few.
     pub(super) fn control(&mut self, opcode: Opcode, content: Bytes) {
         let (frame, _) = self.frame(opcode, content);
-        self.waiting += frame.len();
         let goes_before = |out: &&Out| matches!(out, Out::Content(_) | Out::Control(_));
         let at = self.queue.iter().take_while(goes_before).count();
-        self.queue.insert(at, Out::Control(frame));
+        self.waiting += frame.len();
+        match self.queue.get_mut(at.wrapping_sub(1)) {
+            Some(Out::Control(last)) if at > limits::WS_CONTROLS && opcode == Opcode::Pong => {
+                self.waiting -= last.len();
+                *last = frame;
+            }
+            _ => self.queue.insert(at, Out::Control(frame)),
+        }
     }
 
     /// Queues a Close frame behind everything.

@@ -52,3 +52,13 @@ fn work_that_is_left_is_no_silence_of_the_peer() {
     }
     assert!(matches!(bench.events()[..], [Event::Message(_)]));
 }
+
+#[test]
+fn pongs_for_a_peer_that_takes_none_are_few() {
+    let mut bench = Bench::new();
+    bench.ws.handle_input(bench.now.mono, frame(0x89, 0).repeat(60_000).into());
+    while bench.events().is_empty() && !bench.ws.pending.is_empty() {
+        bench.now.mono += Duration::from_millis(1);
+    }
+    assert!(bench.ws.waiting() < 1000, "{}", bench.ws.waiting());
+}
