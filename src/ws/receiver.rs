@@ -67,6 +67,9 @@ const NOT_UTF8: Failure = fail(Code::INVALID_DATA, "a text that is not UTF-8");
 /// Room that is made for inflated bytes at a time, at most.
 const INFLATE_ROOM: usize = 16 << 10;
 
+/// Bytes of content that a frame's header is as much work as.
+const FRAME_WORK: usize = 64;
+
 impl Receiver {
     pub(super) fn new(role: Role, limit: usize, compression: Option<Takeover>) -> Self {
         Self {
@@ -117,9 +120,11 @@ impl Receiver {
             }
             match self.frame {
                 None => {
-                    if !self.read_header(input)? {
+                    if *budget == 0 || !self.read_header(input)? {
                         return Ok(None);
                     }
+                    // A frame without content is work as well.
+                    *budget = budget.saturating_sub(FRAME_WORK);
                 }
                 Some((header, at)) if at < header.len => {
                     if input.is_empty() || *budget == 0 {

@@ -62,3 +62,18 @@ fn pongs_for_a_peer_that_takes_none_are_few() {
     }
     assert!(bench.ws.waiting() < 1000, "{}", bench.ws.waiting());
 }
+
+#[test]
+fn a_turn_takes_so_many_frames_and_no_more() {
+    let mut bench = Bench::new();
+    bench.ws.handle_input(bench.now.mono, frame(0x82, 0).repeat(60_000).into());
+    let (mut all, mut turns) = (0, 0);
+    while all < 60_000 {
+        let events = bench.events().len();
+        assert!(events <= 10_000 && turns < 100, "{events} in turn {turns}");
+        all += events;
+        turns += 1;
+        bench.now.mono += Duration::from_millis(1);
+    }
+    assert!(turns > 5);
+}
