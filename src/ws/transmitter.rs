@@ -195,13 +195,20 @@ impl Transmitter {
         }
     }
 
-    /// The next bytes to send. Nothing, although the queue is not empty, when the budget of work is used up.
+    /// The next bytes to send: of large content a piece, so that what is not taken yet is still counted. Nothing,
+    /// although the queue is not empty, when the budget of work is used up.
     pub(super) fn poll(&mut self, codecs: &mut Codecs, budget: &mut usize) -> Option<Bytes> {
         match self.queue.pop_front()? {
             Out::Shared(bytes) => {
                 self.shared -= bytes.len();
                 self.waiting -= bytes.len();
                 Some(bytes)
+            }
+            Out::Content(mut bytes) if bytes.len() > limits::BODY_PIECE => {
+                let piece = bytes.split_to(limits::BODY_PIECE);
+                self.waiting -= piece.len();
+                self.queue.push_front(Out::Content(bytes));
+                Some(piece)
             }
             Out::Frame(bytes) | Out::Content(bytes) | Out::Control(bytes) => {
                 self.waiting -= bytes.len();

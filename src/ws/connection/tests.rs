@@ -77,3 +77,14 @@ fn a_turn_takes_so_many_frames_and_no_more() {
     }
     assert!(turns > 5);
 }
+
+#[test]
+fn a_message_is_counted_until_it_is_taken() {
+    let mut bench = Bench::new();
+    let message = Message::binary(vec![0; 1 << 20]);
+    bench.with(|ws, scope| ws.send(scope, &message)).unwrap();
+    for _ in 0..2 {
+        assert!(bench.with(|ws, scope| ws.poll_output(scope)).is_some());
+    }
+    assert!(bench.quota.used() >= (1 << 20) - limits::BODY_PIECE, "{}", bench.quota.used());
+}
