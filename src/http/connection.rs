@@ -93,6 +93,8 @@ pub struct Connection {
     /// The program stops: what is being asked is answered, and nothing after it.
     is_stopping: bool,
     requests: u64,
+    /// The last of them is a HEAD, whose answer has no content.
+    is_head: bool,
     /// The job of this request, until somebody takes it.
     job: Option<Job>,
     /// What of the shard's memory a body takes, until its answer is taken.
@@ -166,6 +168,7 @@ impl Connection {
             peer_finished: false,
             is_stopping: false,
             requests: 0,
+            is_head: false,
             job: None,
             share: Share::default(),
             is_waiting: false,
@@ -395,6 +398,8 @@ impl Connection {
     fn handle_head(&mut self, scope: &mut Scope<'_>, head: &[u8]) {
         self.requests += 1;
         self.blanks = 0;
+        self.is_head = head.starts_with(b"HEAD ");
+        let logged = &mut self.entry;
         let parsed = head::parse(head, scope.now, scope.house, |request: &Request<'_>| {
             let exchange = Exchange {
                 version: request.version,
@@ -403,15 +408,12 @@ impl Connection {
             };
             let decoder = Decoder::new(request.body);
             let ask = Ask { decoder, expects: request.expects_continue, exchange };
-            let entry = scope.house.wants_access().then(|| Box::new((Entry::of(request), scope.now.mono)));
-            (ask, entry, scope.handler.handle_request(request))
+            *logged = scope.house.wants_access().then(|| Box::new((Entry::of(request), scope.now.mono)));
+            (ask, scope.handler.handle_request(request))
         });
         match parsed {
-            Err(refusal) => self.refuse_to(scope, head.starts_with(b"HEAD "), refusal),
-            Ok((ask, entry, outcome)) => {
-                self.entry = entry;
-                self.handle_outcome(scope, ask, outcome);
-            }
+            Err(refusal) => self.refuse_to(scope, self.is_head, refusal),
+            Ok((ask, outcome)) => self.handle_outcome(scope, ask, outcome),
         }
     }
 

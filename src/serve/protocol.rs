@@ -204,12 +204,12 @@ impl Protocol {
         match catch_unwind(AssertUnwindSafe(|| f(speaks, &mut scope, &mut seats))) {
             Ok(result) => Some(result),
             Err(_) => {
-                around.counters.panics += 1;
-                log::error!("{}: a handler panicked; the connection is closed", self.peer.remote);
                 match &mut self.speaks {
-                    Speaks::Http(http) => http.fail(around.now, around.date),
+                    Speaks::Http(http) => http.fail(&mut scope),
                     Speaks::Ws(seat) => seat.close(around.now, Code::INTERNAL_ERROR, "the server failed"),
                 }
+                around.counters.panics += 1;
+                log::error!("{}: a handler panicked; the connection is closed", self.peer.remote);
                 None
             }
         }

@@ -7,12 +7,10 @@ use crate::fate::Fate;
 use crate::fault::{self, Fault};
 use crate::http::access::Entry;
 use crate::http::body::Decoder;
-use crate::http::date::Date;
 use crate::http::head::{Refusal, Version};
 use crate::http::response::{self, Body, Framing, Piece, Response};
 use crate::http::websocket::Upgrade;
 use crate::limits;
-use crate::time::Now;
 
 impl Connection {
     /// Answers a request, whose body may not have been read.
@@ -148,16 +146,12 @@ impl Connection {
     }
 
     /// A handler panicked: 500 where no answer has begun, a broken connection otherwise.
-    pub fn fail(&mut self, now: Now, date: &mut Date) {
+    pub fn fail(&mut self, scope: &mut Scope<'_>) {
         if !self.can_fail_politely() {
             return self.end(Fate::Drop);
         }
-        let response = Response::problem(500, "the handler of this request failed");
-        let len = response.body.len().unwrap_or_default();
-        self.queue(response::head(&response, Framing::Length(len), date.at(now.wall), true, false));
-        if let Body::Whole(bytes) = response.body {
-            self.queue(bytes);
-        }
+        let exchange = Exchange { version: Version::Http11, keeps: false, is_head: self.is_head };
+        self.answer(scope, exchange, Response::problem(500, "the handler of this request failed"), None);
         self.end(Fate::Finish);
     }
 

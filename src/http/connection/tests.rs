@@ -339,3 +339,47 @@ fn a_stop_ends_a_connection_after_what_it_is_doing() {
     assert!(answering.text().ends_with("0\r\n\r\n"));
     assert_eq!((answering.statuses(), answering.http.fate()), (vec!["200"], Fate::Finish));
 }
+
+/// Answers by this function.
+struct By<F>(F);
+
+impl<F: FnMut(&Request<'_>) -> Outcome> Handler for By<F> {
+    fn handle_request(&mut self, request: &Request<'_>) -> Outcome {
+        (self.0)(request)
+    }
+}
+
+const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[test]
+fn the_answer_to_head_has_no_content_when_its_handler_fails() {
+    let mut handler = By(|_: &Request<'_>| panic!("a handler's mistake"));
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota, mut out) = (Date::default(), Quota::default(), Vec::new());
+    let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Alone, quota: &quota };
+    let failed =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| http.handle_input(&mut scope, HEAD.into())));
+    assert!(failed.is_err());
+    http.fail(&mut scope);
+    while let Some(bytes) = http.poll_output(&mut scope, 1000) {
+        out.extend(bytes);
+    }
+    let said = String::from_utf8(out).unwrap();
+    assert!(said.starts_with("HTTP/1.1 500") && said.ends_with("\r\n\r\n"), "{said}");
+}
+
+#[test]
+fn a_request_whose_handler_failed_is_logged_as_that() {
+    let house = crate::http::testing::Logbook::default();
+    let mut handler = By(|_: &Request<'_>| panic!("a handler's mistake"));
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota) = (Date::default(), Quota::default());
+    let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &house, quota: &quota };
+    let failed =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| http.handle_input(&mut scope, GET.into())));
+    assert!(failed.is_err());
+    http.fail(&mut scope);
+    http.handle_gone(&mut scope);
+    let log = house.0.borrow();
+    assert!(log.len() == 1 && log[0].contains("/a HTTP/1.1\" 500") && !log[0].contains("cut"), "{log:?}");
+}
