@@ -84,6 +84,8 @@ pub struct Connection {
     output: VecDeque<Bytes>,
     /// Bytes of it.
     waiting: usize,
+    /// Output that was taken off, while the next request is looked at: a handler that panics must not lose it.
+    polled: Option<Bytes>,
     fate: Fate,
     /// When the wait of this phase is over.
     deadline: Instant,
@@ -162,6 +164,7 @@ impl Connection {
             blanks: 0,
             output: VecDeque::new(),
             waiting: 0,
+            polled: None,
             fate: Fate::Open,
             deadline: now + limits.idle,
             idle_since: now,
@@ -200,7 +203,9 @@ impl Connection {
 
     /// There is output to take, or will be as soon as there is room.
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || matches!(self.phase, Phase::Answer { .. }) && !self.is_waiting
+        !self.output.is_empty()
+            || self.polled.is_some()
+            || matches!(self.phase, Phase::Answer { .. }) && !self.is_waiting
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
@@ -248,23 +253,32 @@ impl Connection {
     /// The next bytes to send, at most about `room` of a body.
     pub fn poll_output(&mut self, scope: &mut Scope<'_>, room: usize) -> Option<Bytes> {
         loop {
-            if let Some(bytes) = self.output.pop_front() {
-                let was_backed_up = self.is_backed_up();
-                self.waiting -= bytes.len();
-                if self.output.is_empty() && !matches!(self.phase, Phase::Body { .. }) {
-                    scope.quota.clear(&mut self.share);
-                }
-                if was_backed_up && !self.is_backed_up() {
-                    let wait = if self.head.is_empty() { self.limits.idle } else { self.limits.head };
-                    self.deadline = scope.now.mono + wait;
-                    self.advance(scope);
-                }
-                return Some(bytes);
+            if self.polled.is_none() {
+                self.take_piece(scope);
+            }
+            if self.polled.is_some() {
+                return self.polled.take();
             }
             if room == 0 || self.is_waiting || !matches!(self.phase, Phase::Answer { .. }) {
                 return None;
             }
             self.pull_body(scope, room);
+        }
+    }
+
+    /// Takes a piece of what waits, and looks at the next request if that had to wait for it.
+    fn take_piece(&mut self, scope: &mut Scope<'_>) {
+        let Some(bytes) = self.output.pop_front() else { return };
+        let was_backed_up = self.is_backed_up();
+        self.waiting -= bytes.len();
+        self.polled = Some(bytes);
+        if self.output.is_empty() && !matches!(self.phase, Phase::Body { .. }) {
+            scope.quota.clear(&mut self.share);
+        }
+        if was_backed_up && !self.is_backed_up() {
+            let wait = if self.head.is_empty() { self.limits.idle } else { self.limits.head };
+            self.deadline = scope.now.mono + wait;
+            self.advance(scope);
         }
     }
 

@@ -130,6 +130,15 @@ impl Protocol {
             Speaks::Http(http) => http.poll_output(scope, room),
             Speaks::Ws(seat) => seat.poll_output(seats),
         });
+        if let Speaks::Ws(_) = self.speaks {
+            // There may be room again for what was not read meanwhile. That is looked at apart from what was polled,
+            // which a handler that panics must not lose.
+            self.with(around, |speaks, _, seats| {
+                if let Speaks::Ws(seat) = speaks {
+                    seat.advance(seats);
+                }
+            });
+        }
         output.flatten()
     }
 

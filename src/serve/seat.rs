@@ -79,10 +79,7 @@ impl Seat {
     }
 
     pub(super) fn poll_output(&mut self, scope: &mut Scope<'_>) -> Option<Bytes> {
-        let output = self.connection.poll_output(scope);
-        // There may be room again for what was not read meanwhile.
-        self.advance(scope);
-        output
+        self.connection.poll_output(scope)
     }
 
     pub(super) fn close(&mut self, now: Now, code: Code, reason: &str) {
@@ -96,7 +93,8 @@ impl Seat {
         }
     }
 
-    fn advance(&mut self, scope: &mut Scope<'_>) {
+    /// Tells the handler what has come.
+    pub(super) fn advance(&mut self, scope: &mut Scope<'_>) {
         while let Some(event) = self.connection.poll_event(scope) {
             match event {
                 Event::Message(message) => {

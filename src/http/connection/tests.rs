@@ -383,3 +383,28 @@ fn a_request_whose_handler_failed_is_logged_as_that() {
     let log = house.0.borrow();
     assert!(log.len() == 1 && log[0].contains("/a HTTP/1.1\" 500") && !log[0].contains("cut"), "{log:?}");
 }
+
+#[test]
+fn what_is_on_its_way_outlives_a_panic_of_the_next_handler() {
+    let mut handler = By(|request: &Request<'_>| match request.path {
+        "/large" => Outcome::Respond(Response::text(200, vec![b'Q'; limits::ANSWERS_WAITING])),
+        _ => panic!("a handler's mistake"),
+    });
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota, mut out) = (Date::default(), Quota::default(), Vec::new());
+    let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Alone, quota: &quota };
+    let requests = "GET /large HTTP/1.1\r\nHost: x\r\n\r\nGET /panics HTTP/1.1\r\nHost: x\r\n\r\n";
+    http.handle_input(&mut scope, requests.into());
+    loop {
+        let polled =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| http.poll_output(&mut scope, 1 << 20)));
+        match polled {
+            Ok(Some(bytes)) => out.extend(bytes),
+            Ok(None) => break,
+            Err(_) => http.fail(&mut scope),
+        }
+    }
+    let said = String::from_utf8(out).unwrap();
+    assert_eq!(said.matches('Q').count(), limits::ANSWERS_WAITING);
+    assert!(said.contains("QHTTP/1.1 500"), "the failure comes behind it");
+}
