@@ -250,7 +250,8 @@ impl Connection {
         }
     }
 
-    /// The next bytes to send, at most about `room` of a body.
+    /// The next bytes to send: of what waits already one piece, so that what is not taken yet is still counted, and of
+    /// a body that is pulled at most about `room`.
     pub fn poll_output(&mut self, scope: &mut Scope<'_>, room: usize) -> Option<Bytes> {
         loop {
             if self.polled.is_none() {
@@ -263,22 +264,35 @@ impl Connection {
                 return None;
             }
             self.pull_body(scope, room);
+            self.settle(scope.quota);
         }
     }
 
     /// Takes a piece of what waits, and looks at the next request if that had to wait for it.
     fn take_piece(&mut self, scope: &mut Scope<'_>) {
-        let Some(bytes) = self.output.pop_front() else { return };
+        let Some(mut bytes) = self.output.pop_front() else { return };
+        if bytes.len() > limits::BODY_PIECE {
+            self.output.push_front(bytes.split_off(limits::BODY_PIECE));
+        }
         let was_backed_up = self.is_backed_up();
         self.waiting -= bytes.len();
         self.polled = Some(bytes);
-        if self.output.is_empty() && !matches!(self.phase, Phase::Body { .. }) {
-            scope.quota.clear(&mut self.share);
-        }
+        self.settle(scope.quota);
         if was_backed_up && !self.is_backed_up() {
             let wait = if self.head.is_empty() { self.limits.idle } else { self.limits.head };
             self.deadline = scope.now.mono + wait;
             self.advance(scope);
+        }
+    }
+
+    /// Gives back what a body took of the shard's memory, once nobody holds any of it: no sink, no job, no answer.
+    fn settle(&mut self, quota: &Quota) {
+        let is_held = match &self.phase {
+            Phase::Body { wanted: Wanted::Sink(_), .. } | Phase::Later { .. } | Phase::Answer { .. } => true,
+            Phase::Body { .. } | Phase::Head | Phase::Upgraded(_) | Phase::Over => false,
+        };
+        if self.output.is_empty() && !is_held {
+            quota.clear(&mut self.share);
         }
     }
 

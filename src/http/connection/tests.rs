@@ -408,3 +408,96 @@ fn what_is_on_its_way_outlives_a_panic_of_the_next_handler() {
     assert_eq!(said.matches('Q').count(), limits::ANSWERS_WAITING);
     assert!(said.contains("QHTTP/1.1 500"), "the failure comes behind it");
 }
+
+/// Gives back what it was given, piece by piece.
+struct Back(Vec<u8>);
+
+impl BodySink for Back {
+    fn limit(&self) -> u64 {
+        u64::MAX
+    }
+    fn handle_piece(&mut self, piece: Bytes) {
+        self.0.extend(piece);
+    }
+    fn held(&self) -> usize {
+        self.0.len()
+    }
+    fn finish(self: Box<Self>) -> Outcome {
+        Outcome::Respond(Response::new(200, "text/plain", Body::Source(self)))
+    }
+}
+
+impl BodySource for Back {
+    fn len(&self) -> Option<u64> {
+        Some(self.0.len() as u64)
+    }
+    fn poll_body(&mut self, room: usize) -> Piece {
+        let rest = self.0.split_off(room.min(self.0.len()));
+        let piece = std::mem::replace(&mut self.0, rest);
+        if piece.is_empty() { Piece::End } else { Piece::Chunk(piece.into()) }
+    }
+}
+
+#[test]
+fn what_an_answer_still_holds_is_counted() {
+    let mut handler = By(|_: &Request<'_>| Outcome::Read(Box::new(Back(Vec::new()))));
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota) = (Date::default(), Quota::default());
+    let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Alone, quota: &quota };
+    let request = format!("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{}", "x".repeat(5000));
+    http.handle_input(&mut scope, request.into());
+    for _ in 0..5 {
+        assert!(http.poll_output(&mut scope, 1000).is_some());
+    }
+    assert_eq!(quota.used(), 5000, "most of it is still to be sent");
+    while http.poll_output(&mut scope, 1000).is_some() {}
+    assert_eq!(quota.used(), 0);
+}
+
+#[test]
+fn a_large_answer_is_counted_until_it_is_taken() {
+    struct Whole(Vec<u8>);
+    impl BodySink for Whole {
+        fn limit(&self) -> u64 {
+            u64::MAX
+        }
+        fn handle_piece(&mut self, piece: Bytes) {
+            self.0.extend(piece);
+        }
+        fn held(&self) -> usize {
+            self.0.len()
+        }
+        fn finish(self: Box<Self>) -> Outcome {
+            Outcome::Respond(Response::text(200, self.0))
+        }
+    }
+    let mut handler = By(|_: &Request<'_>| Outcome::Read(Box::new(Whole(Vec::new()))));
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota) = (Date::default(), Quota::default());
+    let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Alone, quota: &quota };
+    let len = 1 << 20;
+    let request = format!("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {len}\r\n\r\n{}", "x".repeat(len));
+    http.handle_input(&mut scope, request.into());
+    let taken: usize = (0..2).map(|_| http.poll_output(&mut scope, 1000).unwrap().len()).sum();
+    assert!(taken <= len / 2 || quota.used() == len, "{taken} {}", quota.used());
+    while http.poll_output(&mut scope, 1000).is_some() {}
+    assert_eq!(quota.used(), 0);
+}
+
+#[test]
+fn what_an_answer_held_is_given_back_although_a_body_is_thrown_away() {
+    let mut handler = By(|request: &Request<'_>| match request.method {
+        Method::Put => Outcome::Read(Box::new(Back(Vec::new()))),
+        _ => Outcome::Respond(Response::empty(204)),
+    });
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota) = (Date::default(), Quota::default());
+    let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Alone, quota: &quota };
+    let put = format!("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{}", "x".repeat(5000));
+    http.handle_input(
+        &mut scope,
+        [&put, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"].concat().into(),
+    );
+    while http.poll_output(&mut scope, 1000).is_some() {}
+    assert_eq!(quota.used(), 0);
+}
