@@ -58,6 +58,13 @@ impl Status {
     }
 }
 
+impl Status {
+    /// An answer of it can have content: RFC 9110 15.2, 15.3.5, 15.3.6 and 15.4.5 are of those that cannot.
+    pub(super) fn has_content(self) -> bool {
+        !matches!(self.0, 100..=199 | 204 | 205 | 304)
+    }
+}
+
 /// A body to send.
 pub enum Body {
     /// Nothing.
@@ -230,7 +237,8 @@ pub(super) fn head(
     }
     response.fields.iter().for_each(|(name, value)| put(&[name, ": ", value, "\r\n"]));
     match framing {
-        Framing::Length(_) if status.0 == 204 || status.0 < 200 => {}
+        // RFC 9110 8.6: none of these has a length, 304 but that of the answer that it stands for.
+        Framing::Length(_) if matches!(status.0, 0..=199 | 204 | 304) => {}
         Framing::Length(n) => put(&["Content-Length: ", decimal(n, &mut digits), "\r\n"]),
         Framing::Chunked => put(&["Transfer-Encoding: chunked\r\n"]),
         Framing::UntilClose => {}

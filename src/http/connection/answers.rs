@@ -29,9 +29,13 @@ impl Connection {
         &mut self,
         scope: &mut Scope<'_>,
         mut exchange: Exchange,
-        response: Response,
+        mut response: Response,
         drain: Option<Decoder>,
     ) {
+        if !response.status.has_content() {
+            // The client reads none, and would take it for the next answer.
+            response.body = Body::Empty;
+        }
         let framing = match response.body.len() {
             Some(len) => Framing::Length(len),
             None if exchange.version == Version::Http11 => Framing::Chunked,

@@ -501,3 +501,20 @@ fn what_an_answer_held_is_given_back_although_a_body_is_thrown_away() {
     while http.poll_output(&mut scope, 1000).is_some() {}
     assert_eq!(quota.used(), 0);
 }
+
+fn exchange(answer: impl Fn() -> Response, request: &str) -> String {
+    crate::http::testing::exchange(&mut By(|_: &Request<'_>| Outcome::Respond(answer())), request)
+}
+
+#[test]
+fn an_answer_that_can_have_no_content_has_none() {
+    for status in [204, 205, 304] {
+        let said =
+            exchange(|| Response::text(status, "HTTP/1.1 200 OK"), "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(said.ends_with("\r\n\r\n"), "{said}");
+        let source = || Response::new(status, "text/plain", Body::Source(Box::new(Seven(7))));
+        let said = exchange(source, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(said.ends_with("\r\n\r\n") && !said.contains("Transfer-Encoding"), "{said}");
+        assert!(status != 204 || !said.contains("Content-Length"), "{said}");
+    }
+}
