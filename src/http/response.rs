@@ -186,22 +186,33 @@ impl Response {
     /// With this field, in place of one of that name.
     ///
     /// # Panics
-    /// The value holds a control character, a line break say.
+    /// The value holds a control character, a line break say, or the field is one of those that are added on the wire
+    /// and tell where the answer ends.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         let value = value.into();
-        // What somebody else has written may stand in it, and must not end it (RFC 9110 5.5).
-        assert!(
-            !value.bytes().any(|b| b.is_ascii_control() && b != b'\t'),
-            "{name} would hold a control character"
-        );
+        assert_clean(name, &value);
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        assert!(!is("Content-Length") && !is("Transfer-Encoding"), "{name} is added on the wire");
+        if is("Content-Type") {
+            self.content_type = Some(value);
+            return self;
+        }
         // What is said once is said anew; Set-Cookie is the one that has no list form (RFC 9110 5.3).
-        if name != "Set-Cookie" && name != "Vary" {
-            self.fields.retain(|(known, _)| *known != name);
+        if !is("Set-Cookie") && !is("Vary") {
+            self.fields.retain(|(known, _)| !is(known));
         }
         self.fields.push((name, value));
         self
     }
+}
+
+/// What somebody else has written may stand in a value, and must not end it (RFC 9110 5.5).
+fn assert_clean(name: &str, value: &str) {
+    assert!(
+        !value.bytes().any(|b| b.is_ascii_control() && b != b'\t'),
+        "{name} would hold a control character"
+    );
 }
 
 /// How the end of a body is told.
@@ -232,10 +243,14 @@ pub(super) fn head(
     put(&["HTTP/1.1 ", decimal(status.0.into(), &mut digits), " ", status.reason(), "\r\nDate: ", date]);
     put(&["\r\nServer: taphouse\r\n"]);
     if let Some(content_type) = &response.content_type {
+        assert_clean("Content-Type", content_type);
         // No browser shall take it for anything else.
         put(&["Content-Type: ", content_type, "\r\nX-Content-Type-Options: nosniff\r\n"]);
     }
-    response.fields.iter().for_each(|(name, value)| put(&[name, ": ", value, "\r\n"]));
+    for (name, value) in &response.fields {
+        assert_clean(name, value);
+        put(&[name, ": ", value, "\r\n"]);
+    }
     match framing {
         // RFC 9110 8.6: none of these has a length, 304 but that of the answer that it stands for.
         Framing::Length(_) if matches!(status.0, 0..=199 | 204 | 304) => {}

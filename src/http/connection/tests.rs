@@ -518,3 +518,15 @@ fn an_answer_that_can_have_no_content_has_none() {
         assert!(status != 204 || !said.contains("Content-Length"), "{said}");
     }
 }
+
+#[test]
+fn a_media_type_is_said_once() {
+    let said = exchange(|| Response::text(200, "a,b").with("Content-Type", "text/csv"), HEAD);
+    assert_eq!(said.matches("Content-Type: ").count(), 1, "{said}");
+}
+
+#[test]
+#[should_panic(expected = "control character")]
+fn a_media_type_ends_no_field() {
+    exchange(|| Response::new(200, "text/html\r\nSet-Cookie: a=b", Body::Empty), HEAD);
+}
