@@ -72,8 +72,14 @@ impl Connection {
         let framing = *framing;
         match source.poll_body(room.min(limits::BODY_PIECE)) {
             Piece::Chunk(piece) => {
+                // On the wire an empty chunk is the last one.
+                assert!(!piece.is_empty(), "a body gives some bytes, not none");
                 *given += piece.len() as u64;
                 let given = *given;
+                if matches!(framing, Framing::Length(n) if n < given) {
+                    // What goes beyond the promised length would be taken for the next answer.
+                    return self.end(Fate::Drop);
+                }
                 self.count_sent(given);
                 if framing == Framing::Chunked {
                     self.queue(Bytes::from(format!("{:x}\r\n", piece.len())));

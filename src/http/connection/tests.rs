@@ -530,3 +530,29 @@ fn a_media_type_is_said_once() {
 fn a_media_type_ends_no_field() {
     exchange(|| Response::new(200, "text/html\r\nSet-Cookie: a=b", Body::Empty), HEAD);
 }
+
+/// Gives pieces of these lengths, having promised so many bytes.
+struct Pieces(Option<u64>, Vec<usize>);
+
+impl BodySource for Pieces {
+    fn len(&self) -> Option<u64> {
+        self.0
+    }
+    fn poll_body(&mut self, _: usize) -> Piece {
+        self.1.pop().map_or(Piece::End, |len| Piece::Chunk(vec![b'x'; len].into()))
+    }
+}
+
+#[test]
+fn no_body_goes_beyond_the_length_that_was_promised() {
+    let answer = || Response::new(200, "text/plain", Body::Source(Box::new(Pieces(Some(5), vec![3, 3]))));
+    let said = exchange(answer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(said.split("\r\n\r\n").nth(1).unwrap().len() <= 5, "{said}");
+}
+
+#[test]
+#[should_panic(expected = "some bytes, not none")]
+fn an_empty_piece_ends_no_body() {
+    let answer = || Response::new(200, "text/plain", Body::Source(Box::new(Pieces(None, vec![3, 0, 3]))));
+    exchange(answer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+}
