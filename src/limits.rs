@@ -116,6 +116,9 @@ pub const LINGER: (Duration, u64) = (Duration::from_secs(5), 4 << 20);
 pub const BODY_LOW_WATER: usize = 128 << 10;
 /// Bytes that a pulled body may give at once.
 pub const BODY_PIECE: usize = 64 << 10;
+/// How long a body that has nothing to give waits for its wake, which may have found no room on the way. Beyond: it is
+/// asked again.
+pub const BODY_ASKED_AGAIN: Duration = Duration::from_secs(10);
 /// Largest `/bytes/{n}`.
 pub const GENERATED_BYTES: u64 = 64 << 30;
 /// How long a graceful stop waits for what is in flight.

@@ -210,7 +210,11 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = matches!(self.phase, Phase::Head | Phase::Body { .. } | Phase::Later { .. });
+        let waits = match self.phase {
+            Phase::Head | Phase::Body { .. } | Phase::Later { .. } => true,
+            Phase::Answer { .. } => self.is_waiting,
+            Phase::Upgraded(_) | Phase::Over => false,
+        };
         (waits && !self.is_backed_up()).then_some(self.deadline)
     }
 
@@ -246,7 +250,9 @@ impl Connection {
             Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
             Phase::Body { .. } => self.refuse(scope, refuse(408, "the request body took too long")),
             Phase::Later { .. } => self.refuse(scope, refuse(503, "the answer took too long to make")),
-            Phase::Answer { .. } | Phase::Upgraded(_) | Phase::Over => {}
+            // Its wake may have found no room on the way.
+            Phase::Answer { .. } => self.is_waiting = false,
+            Phase::Upgraded(_) | Phase::Over => {}
         }
     }
 

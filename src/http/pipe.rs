@@ -70,7 +70,7 @@ impl PipeWriter {
     }
 
     fn wake(&self) {
-        // What finds no room on the way comes with the next; the end tries again below.
+        // What finds no room on the way comes with the next, or when the body is asked again all the same.
         let _ = self.line.send(Wake);
     }
 }

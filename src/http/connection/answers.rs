@@ -89,7 +89,10 @@ impl Connection {
                     self.queue(piece);
                 }
             }
-            Piece::Pending => self.is_waiting = true,
+            Piece::Pending => {
+                self.is_waiting = true;
+                self.deadline = scope.now.mono + limits::BODY_ASKED_AGAIN;
+            }
             Piece::End => {
                 let phase = std::mem::replace(&mut self.phase, Phase::Over);
                 let Phase::Answer { given, exchange, drain, .. } = phase else { return };

@@ -556,3 +556,50 @@ fn an_empty_piece_ends_no_body() {
     let answer = || Response::new(200, "text/plain", Body::Source(Box::new(Pieces(None, vec![3, 0, 3]))));
     exchange(answer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 }
+
+/// A house in which no mail has room.
+struct Crowded;
+
+impl House for Crowded {
+    fn peer(&self) -> std::net::SocketAddrV4 {
+        Alone.peer()
+    }
+    fn write_metrics(&self, _: &mut String) {}
+    fn wake_line(&self) -> crate::mail::Line<crate::http::Wake> {
+        let to = crate::mail::Address { slot: 0, generation: 0 };
+        crate::mail::Line::new(to, std::sync::Arc::new(Self))
+    }
+}
+
+impl crate::mail::Carrier<crate::http::Wake> for Crowded {
+    fn carry(&self, _: crate::mail::Address, _: crate::http::Wake) -> Result<(), crate::mail::Undelivered> {
+        Err(crate::mail::Undelivered)
+    }
+}
+
+#[test]
+fn a_pipe_whose_wakes_are_lost_comes_to_its_end() {
+    let writer = std::cell::RefCell::new(None);
+    let mut handler = By(|request: &Request<'_>| {
+        let (end, body) = crate::http::pipe(request);
+        *writer.borrow_mut() = Some(end);
+        Outcome::Respond(Response::new(200, "text/plain", body))
+    });
+    let mut http = Connection::new(NOW.mono, Limits::default());
+    let (mut date, quota, mut out) = (Date::default(), Quota::default(), Vec::new());
+    let mut scope =
+        Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Crowded, quota: &quota };
+    http.handle_input(&mut scope, GET.into());
+    while let Some(bytes) = http.poll_output(&mut scope, 1000) {
+        out.extend(bytes);
+    }
+    let end = writer.borrow_mut().take().unwrap();
+    assert_eq!(end.write("late"), Ok(()));
+    drop(end);
+    scope.now.mono = http.poll_timeout().expect("it is asked again");
+    http.handle_timeout(&mut scope);
+    while let Some(bytes) = http.poll_output(&mut scope, 1000) {
+        out.extend(bytes);
+    }
+    assert!(out.ends_with(b"4\r\nlate\r\n0\r\n\r\n"));
+}
