@@ -229,7 +229,7 @@ impl Server {
             Gateway::At(gateway) => Ok(Some(gateway)),
             Gateway::Usual if subnet.prefix > 30 => Ok(None),
             Gateway::Usual => {
-                let network = u32::from(subnet.address) & (u32::MAX << (32 - u32::from(subnet.prefix)));
+                let network = u32::from(subnet.address) & subnet.mask();
                 let first = Ipv4Addr::from(network + 1);
                 Ok(Some(if first == subnet.address { Ipv4Addr::from(network + 2) } else { first }))
             }
@@ -303,3 +303,22 @@ fn wrong(what: String) -> ServerError {
 }
 
 const _: () = assert!(limits::BACKLOG >= 1_000, "1,000 connections can come at once");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Router;
+
+    #[test]
+    fn the_usual_gateway_is_the_first_host_of_the_subnet() {
+        for (subnet, gateway) in [
+            ("192.0.2.2/24", Some(Ipv4Addr::new(192, 0, 2, 1))),
+            ("192.0.2.1/24", Some(Ipv4Addr::new(192, 0, 2, 2))),
+            ("192.0.2.2/0", Some(Ipv4Addr::new(0, 0, 0, 1))),
+            ("192.0.2.2/31", None),
+        ] {
+            let server = Server::new(Router::new()).address(subnet.parse().unwrap());
+            assert_eq!(server.choose_gateway().unwrap(), gateway, "{subnet}");
+        }
+    }
+}

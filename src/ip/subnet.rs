@@ -15,7 +15,7 @@ pub struct Subnet {
 
 impl Subnet {
     /// The mask of the prefix.
-    fn mask(self) -> u32 {
+    pub(crate) fn mask(self) -> u32 {
         u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
     }
 
