@@ -75,6 +75,11 @@ class Seat:
             length = struct.unpack("!Q", self._take(8))[0]
         return first & 0x0F, self._take(length)
 
+    def wait(self):
+        """Waits until there is something to receive."""
+        if not self.left:
+            self.left = self._more()
+
     def closing_code(self):
         """The code of the Close frame that comes next, whatever else is under way before it."""
         while True:
