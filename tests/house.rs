@@ -307,11 +307,47 @@ fn a_slow_head_is_refused_and_a_reader_that_takes_nothing_is_reset() {
     house.pass(Duration::from_millis(10));
     let request = Bytes::from_static(b"GET /bytes/68719476736 HTTP/1.1\r\nHost: x\r\n\r\n");
     house.client.stream(lazy).write(request).unwrap();
-    let early = house.pass(SECONDS(25));
+    let early = house.pass(SECONDS(29));
     assert!(!early.iter().any(|e| matches!(e, Event::Closed(id, _) if *id == lazy)));
-    let late = house.pass(SECONDS(40));
+    let late = house.pass(SECONDS(3));
     assert!(late.contains(&Event::Closed(lazy, Cause::Reset)), "{late:?}");
     assert_eq!(house.shard.stack().payload_memory(), 0);
+}
+
+/// Who took everything is not stalled, however long ago that was.
+#[test]
+fn an_answer_after_a_long_pause_is_not_overdue() {
+    let mut house = House::new("", 1);
+    let id = house.connect();
+    let mut seen = Seen::default();
+    for _ in 0..3 {
+        house.ask(id, b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", &mut seen, SECONDS(1));
+        house.pass(SECONDS(70));
+    }
+    let answers = String::from_utf8_lossy(&seen.bytes).matches("Hello, world!").count();
+    assert_eq!((answers, seen.closed), (3, None));
+}
+
+#[test]
+fn a_silent_websocket_stays_as_long_as_it_answers_pings() {
+    let mut house = House::new("", 1);
+    let id = house.connect();
+    let mut seen = Seen::default();
+    let request = b"GET /ws/echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    house.ask(id, request, &mut seen, SECONDS(1));
+    assert!(seen.bytes.starts_with(b"HTTP/1.1 101 "), "{seen:?}");
+    for _ in 0..5 {
+        seen.bytes.clear();
+        let events = house.pass(SECONDS(31));
+        assert!(!events.iter().any(|event| matches!(event, Event::Closed(..))), "{events:?}");
+        house.read(id, &mut seen);
+        assert_eq!(seen.bytes, b"\x89\x00", "a ping after 30 s");
+        house.ask(id, b"\x8a\x80\0\0\0\0", &mut seen, Duration::from_millis(10));
+    }
+    let events = house.pass(SECONDS(70));
+    assert!(events.contains(&Event::Closed(id, Cause::Reset)), "{events:?}");
+    assert_eq!(house.shard.sessions(), 0, "who does not answer is dropped");
 }
 
 #[test]

@@ -69,8 +69,8 @@ pub struct Session {
     opened: Instant,
     bytes_in: u64,
     bytes_out: u64,
-    /// Bytes that the peer has taken, and when it took the last of them, or there was nothing to take.
-    taken: (u64, Instant),
+    /// Bytes that the peer has taken, as far as was looked.
+    taken: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Session {
             opened: now,
             bytes_in: 0,
             bytes_out: 0,
-            taken: (0, now),
+            taken: 0,
         }
     }
 
@@ -116,7 +116,7 @@ impl Session {
                     break;
                 }
             }
-            if self.is_stalled(around.now.mono) {
+            if self.is_stalled(around) {
                 return self.give_up(around, "takes nothing");
             }
             match self.protocol.fate() {
@@ -126,7 +126,7 @@ impl Session {
             }
         }
         if let Phase::Closing { .. } = self.phase {
-            if self.is_stalled(around.now.mono) {
+            if self.is_stalled(around) {
                 return self.give_up(around, "takes nothing");
             }
             if self.is_closed(around) {
@@ -215,26 +215,20 @@ impl Session {
         !self.carry.is_empty() || self.protocol.has_output()
     }
 
-    /// Sees whether the peer has taken some of what is queued. Where nothing is, the wait for that begins anew.
+    /// Sees whether the peer has taken some of what is queued.
     fn note_progress(&mut self, around: &mut Surroundings<'_>) {
         let queued = around.stack.stream(self.id).queued() as u64;
         let taken = self.bytes_out - queued;
-        if queued > 0 && taken > self.taken.0 {
+        if queued > 0 && taken > self.taken {
             self.protocol.handle_progress(around.now.mono);
         }
-        if queued == 0 || taken > self.taken.0 {
-            self.taken = (taken, around.now.mono);
-        }
+        self.taken = taken;
     }
 
-    /// The peer has not taken all that was queued.
-    fn is_waiting(&self) -> bool {
-        self.bytes_out > self.taken.0
-    }
-
-    /// It has taken nothing for too long.
-    fn is_stalled(&self, now: Instant) -> bool {
-        self.is_waiting() && now.since(self.taken.1) >= limits::WRITE_TIMEOUT
+    /// The peer has taken nothing of what is queued for too long.
+    fn is_stalled(&self, around: &mut Surroundings<'_>) -> bool {
+        let since = around.stack.stream(self.id).untaken_since();
+        since.is_some_and(|since| around.now.mono.since(since) >= limits::WRITE_TIMEOUT)
     }
 
     fn begin_closing(&mut self, around: &mut Surroundings<'_>) {
@@ -268,12 +262,13 @@ impl Session {
     }
 
     fn set_alarm(&self, around: &mut Surroundings<'_>) {
-        let writing = self.is_waiting().then_some(self.taken.1 + limits::WRITE_TIMEOUT);
+        let mut stream = around.stack.stream(self.id);
+        let writing = stream.untaken_since().map(|since| since + limits::WRITE_TIMEOUT);
         let waiting = match self.phase {
             Phase::Serving => self.protocol.poll_timeout(),
             Phase::Closing { until, .. } => Some(until),
         };
-        around.stack.stream(self.id).set_alarm([writing, waiting].into_iter().flatten().min());
+        stream.set_alarm([writing, waiting].into_iter().flatten().min());
     }
 
     fn give_up(&mut self, around: &mut Surroundings<'_>, why: &str) -> Next {

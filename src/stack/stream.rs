@@ -37,7 +37,8 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// [`WriteError`]; `Blocked` until [`Event::Writable`](super::Event::Writable).
     pub fn write(&mut self, data: Bytes) -> Result<usize, WriteError> {
-        let taken = self.connection().write(data)?;
+        let now = self.stack.now;
+        let taken = self.connection().write(now, data)?;
         self.stack.touch_id(self.id);
         Ok(taken)
     }
@@ -66,6 +67,11 @@ impl<'a> Stream<'a> {
     /// Bytes queued and not yet acknowledged.
     pub fn queued(&mut self) -> usize {
         self.connection().queued()
+    }
+
+    /// Since when the peer has taken nothing of what is queued, if something is.
+    pub fn untaken_since(&mut self) -> Option<Instant> {
+        self.connection().untaken_since()
     }
 
     /// Bytes queued and not yet sent.

@@ -220,6 +220,7 @@ impl Connection {
         self.rtt.handle_ack(now, ack);
         self.snd.handle_ack(ack);
         self.limited_sent = 0;
+        self.last_taken = now;
         let flight = self.snd.flight();
         match self.recovery.handle_ack(self.snd.una) {
             Progress::Partial => self.congestion.handle_partial_ack(acked),

@@ -103,6 +103,8 @@ pub struct Connection {
     pub(super) last_received: Instant,
     /// When something that takes sequence numbers left last.
     pub(super) last_data_sent: Instant,
+    /// When the peer last took something of what is queued, or the first of that was queued.
+    pub(super) last_taken: Instant,
     /// Bytes in flight that only limited transmit let out.
     pub(super) limited_sent: u32,
     /// Tell the user when no more than so many bytes wait to be sent.
@@ -171,6 +173,7 @@ impl Connection {
             keep_alive_probes: 0,
             last_received: now,
             last_data_sent: now,
+            last_taken: now,
             limited_sent: 0,
             notify_below: None,
             mtu,
@@ -245,7 +248,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn write(&mut self, mut data: Bytes) -> Result<usize, WriteError> {
+    pub fn write(&mut self, now: Instant, mut data: Bytes) -> Result<usize, WriteError> {
         if let Some(cause) = self.cause {
             return Err(WriteError::Closed(cause));
         }
@@ -256,6 +259,9 @@ impl Connection {
         if room == 0 && !data.is_empty() {
             self.notify_below = Some(self.config.send_buffer);
             return Err(WriteError::Blocked);
+        }
+        if self.snd.buffer.is_empty() {
+            self.last_taken = now;
         }
         data.truncate(room);
         let taken = data.len();
@@ -281,6 +287,11 @@ impl Connection {
     /// Bytes queued and not yet acknowledged.
     pub fn queued(&self) -> usize {
         self.snd.buffer.len()
+    }
+
+    /// Since when the peer has taken nothing of what is queued, if something is.
+    pub fn untaken_since(&self) -> Option<Instant> {
+        (!self.snd.buffer.is_empty()).then_some(self.last_taken)
     }
 
     /// Bytes queued and not yet sent.
@@ -496,7 +507,7 @@ mod tests {
         let mut connection = Connection::connect(Instant::ZERO, flow, ISS, 1500, Config::default());
         drain(&mut connection, Instant::ZERO);
         give(&mut connection, Instant::ZERO, Flags::SYN | Flags::ACK, IRS, ISS + 1, 60_000);
-        connection.write(Bytes::from(vec![7; 100_000])).unwrap();
+        connection.write(Instant::ZERO, Bytes::from(vec![7; 100_000])).unwrap();
         let sent = drain(&mut connection, Instant::ZERO);
         (connection, sent)
     }
