@@ -130,7 +130,7 @@ pub const SHUTDOWN: Duration = Duration::from_secs(10);
 pub const WS_MESSAGE: usize = 16 << 20;
 /// Bytes that may wait for a peer who does not take them, unless it is one message. Beyond: closed by 1013, or dropped.
 pub const WS_QUEUE: usize = 1 << 20;
-/// Bytes that wait for a peer from which on it is not read any further.
+/// Bytes that wait for a peer, with what it takes to keep them, from which on it is not read any further.
 pub const WS_LOW_WATER: usize = 128 << 10;
 /// Control frames that wait for a peer. Beyond: only the latest Pong does.
 pub const WS_CONTROLS: usize = 64;

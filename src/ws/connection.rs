@@ -172,7 +172,7 @@ impl Connection {
     /// The peer is still read: not after a failure, nor while it takes nothing of what waits for it.
     fn is_read(&self) -> bool {
         match self.phase {
-            Phase::Open => self.transmitter.waiting() < limits::WS_LOW_WATER,
+            Phase::Open => self.transmitter.held() < limits::WS_LOW_WATER,
             Phase::Closing { .. } => true,
             Phase::Ended(..) | Phase::Over(_) => false,
         }

@@ -17,6 +17,8 @@ pub(super) struct Transmitter {
     role: Role,
     agreement: Option<Agreement>,
     queue: VecDeque<Out>,
+    /// Control frames at the front, behind the rest of a frame at most.
+    controls: usize,
     /// Bytes of content that wait, and how many of them wait elsewhere as well.
     waiting: usize,
     shared: usize,
@@ -51,6 +53,9 @@ impl Out {
     }
 }
 
+/// What a place in the queue and an allocation take, about.
+const OVERHEAD: usize = 96;
+
 /// Bytes of one frame of a message that is compressed as it goes.
 const FRAGMENT: usize = 32 << 10;
 
@@ -60,6 +65,7 @@ impl Transmitter {
             role,
             agreement,
             queue: VecDeque::new(),
+            controls: 0,
             waiting: 0,
             shared: 0,
             deflater: None,
@@ -73,9 +79,15 @@ impl Transmitter {
         self.waiting
     }
 
+    /// Bytes that wait, with what it takes to keep them: a pong of two bytes holds a hundred.
+    pub(super) fn held(&self) -> usize {
+        self.waiting + self.queue.len() * OVERHEAD
+    }
+
     /// Tells the shard how much waits here that is nobody else's. Whether there is room was asked before.
     pub(super) fn account(&mut self, quota: &Quota) {
-        let _ = quota.set(&mut self.share, self.waiting - self.shared);
+        let held = self.held() - self.shared;
+        let _ = quota.set(&mut self.share, held);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -121,16 +133,19 @@ impl Transmitter {
     /// 6455 5.5.3), so a peer that pings and takes nothing gathers no more than a few.
     pub(super) fn control(&mut self, opcode: Opcode, content: Bytes) {
         let (frame, _) = self.frame(opcode, content);
-        let goes_before = |out: &&Out| matches!(out, Out::Content(_) | Out::Control(_));
-        let at = self.queue.iter().take_while(goes_before).count();
+        let is_within_frame = matches!(self.queue.front(), Some(Out::Content(_)));
+        let at = usize::from(is_within_frame) + self.controls;
         self.waiting += frame.len();
-        match self.queue.get_mut(at.wrapping_sub(1)) {
-            Some(Out::Control(last)) if at > limits::WS_CONTROLS && opcode == Opcode::Pong => {
-                self.waiting -= last.len();
-                *last = frame;
-            }
-            _ => self.queue.insert(at, Out::Control(frame)),
+        if opcode == Opcode::Pong
+            && self.controls >= limits::WS_CONTROLS
+            && let Some(Out::Control(last)) = self.queue.get_mut(at - 1)
+        {
+            self.waiting -= last.len();
+            *last = frame;
+            return;
         }
+        self.queue.insert(at, Out::Control(frame));
+        self.controls += 1;
     }
 
     /// Queues a Close frame behind everything.
@@ -159,6 +174,12 @@ impl Transmitter {
         self.queue.push_back(out);
     }
 
+    /// What is left of the entry that was just taken.
+    fn push_front(&mut self, rest: Out) {
+        self.waiting += rest.len();
+        self.queue.push_front(rest);
+    }
+
     /// A frame as it is: its header and, apart from that where it is large, its content.
     fn frame(&mut self, opcode: Opcode, content: Bytes) -> (Bytes, Option<Bytes>) {
         let len = content.len() as u64;
@@ -183,6 +204,7 @@ impl Transmitter {
     /// Drops everything.
     pub(super) fn clear(&mut self, codecs: &mut Codecs) {
         self.queue.clear();
+        self.controls = 0;
         self.waiting = 0;
         self.shared = 0;
         self.release(codecs);
@@ -198,32 +220,33 @@ impl Transmitter {
     /// The next bytes to send: of large content a piece, so that what is not taken yet is still counted. Nothing,
     /// although the queue is not empty, when the budget of work is used up.
     pub(super) fn poll(&mut self, codecs: &mut Codecs, budget: &mut usize) -> Option<Bytes> {
-        match self.queue.pop_front()? {
+        let out = self.queue.pop_front()?;
+        self.waiting -= out.len();
+        match out {
             Out::Shared(bytes) => {
                 self.shared -= bytes.len();
-                self.waiting -= bytes.len();
                 Some(bytes)
             }
-            Out::Content(mut bytes) if bytes.len() > limits::BODY_PIECE => {
-                let piece = bytes.split_to(limits::BODY_PIECE);
-                self.waiting -= piece.len();
-                self.queue.push_front(Out::Content(bytes));
+            Out::Control(bytes) => {
+                self.controls -= 1;
+                Some(bytes)
+            }
+            // In pieces: whoever takes a large one holds it, and nobody would count it.
+            Out::Frame(mut bytes) | Out::Content(mut bytes) => {
+                let piece = bytes.split_to(bytes.len().min(limits::BODY_PIECE));
+                if !bytes.is_empty() {
+                    self.push_front(Out::Content(bytes));
+                }
                 Some(piece)
             }
-            Out::Frame(bytes) | Out::Content(bytes) | Out::Control(bytes) => {
-                self.waiting -= bytes.len();
-                Some(bytes)
-            }
             out @ Out::Squeeze { .. } if *budget == 0 => {
-                self.queue.push_front(out);
+                self.push_front(out);
                 None
             }
             Out::Squeeze { opcode, left } => {
-                self.waiting -= left.len();
                 let (frame, rest) = self.squeeze(opcode, left, codecs, budget);
                 if let Some(rest) = rest {
-                    self.waiting += rest.len();
-                    self.queue.push_front(rest);
+                    self.push_front(rest);
                 }
                 Some(frame)
             }
@@ -282,5 +305,57 @@ fn append(frame: &mut Vec<u8>, mask: Option<[u8; 4]>, content: &[u8]) {
     frame.extend_from_slice(content);
     if let Some(mask) = mask {
         apply_mask(mask, 0, &mut frame[start..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(transmitter: &mut Transmitter) -> Vec<u8> {
+        let mut codecs = Codecs::default();
+        std::iter::from_fn(|| transmitter.poll(&mut codecs, &mut usize::MAX.clone())).flatten().collect()
+    }
+
+    #[test]
+    fn what_is_not_taken_is_counted() {
+        let mut transmitter = Transmitter::new(Role::Server, None);
+        let message = Message::binary(vec![7; 1 << 20]);
+        transmitter.message(&message);
+        let mut codecs = Codecs::default();
+        let mut taken = 0;
+        while taken < 100_000 {
+            taken += transmitter.poll(&mut codecs, &mut 0).unwrap().len();
+        }
+        assert!(taken < 200_000 && transmitter.waiting() > (1 << 20) - 200_000, "{taken}");
+        transmitter.prepared(&Prepared::new(message), &mut codecs);
+        assert!(transmitter.waiting() > (2 << 20) - 200_000);
+        assert_eq!(taken + all(&mut transmitter).len(), (2 << 20) + 20);
+        assert_eq!(transmitter.waiting(), 0);
+    }
+
+    #[test]
+    fn empty_pongs_cost_what_they_take() {
+        let mut transmitter = Transmitter::new(Role::Server, None);
+        (0..2000).for_each(|_| transmitter.control(Opcode::Pong, Bytes::new()));
+        assert_eq!(transmitter.waiting(), 4000);
+        assert!(transmitter.held() > limits::WS_LOW_WATER);
+        assert_eq!(all(&mut transmitter).len(), 4000);
+        assert_eq!(transmitter.held(), 0);
+    }
+
+    #[test]
+    fn control_frames_keep_their_order_between_frames() {
+        let mut transmitter = Transmitter::new(Role::Server, None);
+        let mut codecs = Codecs::default();
+        transmitter.message(&Message::binary(vec![7; 100_000]));
+        let mut out: Vec<u8> = transmitter.poll(&mut codecs, &mut 0).unwrap().into();
+        transmitter.message(&Message::binary(vec![8]));
+        transmitter.control(Opcode::Ping, Bytes::from_static(b"1"));
+        out.extend(transmitter.poll(&mut codecs, &mut 0).unwrap());
+        transmitter.control(Opcode::Ping, Bytes::from_static(b"2"));
+        out.extend(all(&mut transmitter));
+        assert_eq!(&out[..10], b"\x82\x7f\0\0\0\0\0\x01\x86\xa0");
+        assert_eq!(&out[100_010..], b"\x89\x011\x89\x012\x82\x01\x08");
     }
 }
