@@ -136,6 +136,8 @@ pub const WS_LOW_WATER: usize = 128 << 10;
 pub const WS_CONTROLS: usize = 64;
 /// Bytes that one connection unmasks, inflates or compresses in a turn. Beyond: it goes on in the next.
 pub const WS_TURN_BYTES: usize = 256 << 10;
+/// Bytes that all connections of a shard unmask, inflate or compress in a turn. Beyond: they go on in the next.
+pub const WS_SHARD_TURN_BYTES: usize = 1 << 20;
 /// Bytes of content below which a frame is copied behind its header.
 pub const WS_JOINED_BYTES: usize = 1 << 10;
 /// Silence of a peer after which it is pinged.

@@ -7,11 +7,12 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::limits;
+use crate::time::Instant;
 
 /// What every flushed block ends with on the wire, and not in a frame: RFC 7692 7.2.1.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Codecs that are not in use, and how many are.
+/// Codecs that are not in use, how many are, and how much all of them may do in a turn.
 #[derive(Default)]
 pub struct Codecs {
     /// By window bits, from 9.
@@ -19,9 +20,25 @@ pub struct Codecs {
     inflaters: Vec<Inflater>,
     deflaters_lent: usize,
     inflaters_lent: usize,
+    /// Of which turn it is, and the bytes of work that are left of it.
+    turn: Option<Instant>,
+    left: usize,
 }
 
 impl Codecs {
+    /// Bytes of work that all connections together may do in the turn of this time.
+    pub(super) fn budget(&mut self, now: Instant) -> usize {
+        if self.turn != Some(now) {
+            (self.turn, self.left) = (Some(now), limits::WS_SHARD_TURN_BYTES);
+        }
+        self.left
+    }
+
+    /// So much of it was done.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
     /// Codecs in use: compressors, decompressors.
     pub fn lent(&self) -> (usize, usize) {
         (self.deflaters_lent, self.inflaters_lent)
@@ -186,6 +203,10 @@ impl Inflater {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Quota;
+    use crate::time::{Duration, Now};
+    use crate::ws::{Config, Connection, Role, Scope};
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn inflate(message: &[u8]) -> Vec<u8> {
@@ -228,6 +249,31 @@ mod tests {
         lent.into_iter().for_each(|deflater| codecs.take_deflater(deflater));
         assert_eq!(codecs.lent(), (0, 0));
         assert!(codecs.deflate_whole(9, b"x").is_some());
+    }
+
+    #[test]
+    fn connections_share_what_a_turn_may_do() {
+        let (mut codecs, quota) = (Codecs::default(), Quota::default());
+        let mut now = Now { mono: Instant::ZERO, wall: 0 };
+        let len = limits::WS_TURN_BYTES;
+        let head = [&[0x82, 0xff], &(len as u64).to_be_bytes()[..], &[0; 4]].concat();
+        let frame = Bytes::from([head, vec![7; len]].concat());
+        let mut seats: Vec<_> =
+            (0..8).map(|_| Connection::new(now.mono, Role::Server, Config::default(), None)).collect();
+        seats.iter_mut().for_each(|seat| seat.handle_input(now.mono, frame.clone()));
+        for turn in 1..=2 {
+            let has_message = |seat: &mut Connection| {
+                seat.poll_event(&mut Scope { now, codecs: &mut codecs, quota: &quota }).is_some()
+            };
+            let served = seats.extract_if(.., has_message).count();
+            assert_eq!(served, limits::WS_SHARD_TURN_BYTES / len, "turn {turn}");
+            assert!(seats.iter().all(|seat| seat.poll_timeout() == Some(now.mono)), "they go on in the next");
+            now.mono += Duration::from_nanos(1);
+            seats
+                .iter_mut()
+                .for_each(|seat| seat.handle_timeout(&mut Scope { now, codecs: &mut codecs, quota: &quota }));
+        }
+        assert!(seats.is_empty());
     }
 
     /// Bytes that do not compress.

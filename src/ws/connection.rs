@@ -288,9 +288,10 @@ impl Connection {
             if !self.is_read() {
                 return None;
             }
-            let mut budget = self.budget(scope.now.mono);
-            let polled = self.receiver.poll(&mut self.pending, scope, &mut budget);
-            self.budget.1 = budget;
+            let granted = self.budget(scope.now.mono).min(scope.codecs.budget(scope.now.mono));
+            let mut left = granted;
+            let polled = self.receiver.poll(&mut self.pending, scope, &mut left);
+            self.spend(granted - left, left == 0 && self.has_work(), scope.codecs);
             match polled {
                 Ok(Some(Incoming::Message(message))) if self.is_open() => {
                     return Some(Event::Message(message));
@@ -342,10 +343,11 @@ impl Connection {
 
     /// The next bytes to send.
     pub fn poll_output(&mut self, scope: &mut Scope<'_>) -> Option<Bytes> {
-        let mut budget = self.budget(scope.now.mono);
-        let output = self.transmitter.poll(scope.codecs, &mut budget);
+        let granted = self.budget(scope.now.mono).min(scope.codecs.budget(scope.now.mono));
+        let mut left = granted;
+        let output = self.transmitter.poll(scope.codecs, &mut left);
         self.transmitter.account(scope.quota);
-        self.budget.1 = budget;
+        self.spend(granted - left, left == 0 && output.is_none(), scope.codecs);
         output
     }
 
@@ -367,6 +369,12 @@ impl Connection {
             self.budget = (now, limits::WS_TURN_BYTES);
         }
         self.budget.1
+    }
+
+    /// So much of it was done. What the others have used up is gone for this connection as well.
+    fn spend(&mut self, bytes: usize, is_held_up: bool, codecs: &mut Codecs) {
+        codecs.spend(bytes);
+        self.budget.1 = if is_held_up { 0 } else { self.budget.1.saturating_sub(bytes) };
     }
 
     fn admit(&mut self, scope: &mut Scope<'_>, len: usize) -> Result<(), SendError> {
