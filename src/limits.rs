@@ -132,8 +132,6 @@ pub const WS_MESSAGE: usize = 16 << 20;
 pub const WS_QUEUE: usize = 1 << 20;
 /// Bytes that wait for a peer, with what it takes to keep them, from which on it is not read any further.
 pub const WS_LOW_WATER: usize = 128 << 10;
-/// Control frames that wait for a peer. Beyond: only the latest Pong does.
-pub const WS_CONTROLS: usize = 64;
 /// Bytes that one connection unmasks, inflates or compresses in a turn. Beyond: it goes on in the next.
 pub const WS_TURN_BYTES: usize = 256 << 10;
 /// Bytes that all connections of a shard unmask, inflate or compress in a turn. Beyond: they go on in the next.

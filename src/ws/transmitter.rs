@@ -129,21 +129,13 @@ impl Transmitter {
         }
     }
 
-    /// Queues a Ping or Pong before all messages that are not begun. Of many Pongs that wait the latest is enough (RFC
-    /// 6455 5.5.3), so a peer that pings and takes nothing gathers no more than a few.
+    /// Queues a Ping or Pong before all messages that are not begun. What it holds counts, so a peer who takes none is
+    /// not read any further.
     pub(super) fn control(&mut self, opcode: Opcode, content: Bytes) {
         let (frame, _) = self.frame(opcode, content);
         let is_within_frame = matches!(self.queue.front(), Some(Out::Content(_)));
         let at = usize::from(is_within_frame) + self.controls;
         self.waiting += frame.len();
-        if opcode == Opcode::Pong
-            && self.controls >= limits::WS_CONTROLS
-            && let Some(Out::Control(last)) = self.queue.get_mut(at - 1)
-        {
-            self.waiting -= last.len();
-            *last = frame;
-            return;
-        }
         self.queue.insert(at, Out::Control(frame));
         self.controls += 1;
     }
