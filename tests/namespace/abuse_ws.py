@@ -3,8 +3,8 @@
 is stated here for each kind, and what they held is given back.
 
 Each check was seen to fail, with a build in which what it names was broken by hand: room reserved for a message when it
-is announced (16,007 MiB of addresses); peers who are read whatever waits for them ("pings whose pongs nobody takes: 758
-MiB"); large messages handed on whole ("the largest echoes: 129 MiB"); messages, or what they inflate to, of any size; a
+is announced (16,007 MiB of addresses); peers who are read whatever waits for them, and all of their pongs kept (758
+MiB); large messages handed on whole ("the largest echoes: 129 MiB"); messages, or what they inflate to, of any size; a
 turn that takes as long as there is work (a polite request took 1.4 s); no limit for all together (100 unfinished bombs
 held 1,636 MiB); peers who need not answer pings.
 """
@@ -122,7 +122,8 @@ polite.during("100 unfinished bombs")
 squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
 unfinished = squeezer.compress(bytes(15 * MIB)) + squeezer.flush(zlib.Z_FULL_FLUSH)
 with budget.peak("100 unfinished bombs", 600):
-    unended = crowd.gather(100, lambda: Guest(frame(BINARY, unfinished, fin=False, rsv1=True), DEFLATE), Guest.is_seated)
+    bomb = frame(BINARY, unfinished, fin=False, rsv1=True)
+    unended = crowd.gather(100, lambda: Guest(bomb, DEFLATE), Guest.is_seated)
     crowd.go_on(4)
 refused = [guest for guest in unended if guest.end]
 check_codes("bombs for which there is no room", refused, 1013)
@@ -202,12 +203,13 @@ for one in ran:
 polite.during("their ends")
 crowd.until(lambda: all(guest.end for guest in greedy + largest), 60, "those who take nothing")
 check_ends("echoes that nobody takes", greedy + largest, "ConnectionResetError", (29, 45))
-crowd.until(lambda: not any(one.is_alive() for one in deaf_floods), 45, "deaf floods")
+with budget.peak("pings whose pongs nobody takes, to their end", 8):
+    crowd.until(lambda: not any(one.is_alive() for one in deaf_floods), 45, "deaf floods")
 for one in deaf_floods:
     print(f"{one.name}: {one.sent / MIB:.1f} MiB in {one.took:.1f} s, {one.end}")
-    assert one.sent < 16 * MIB, f"{one.name}: {one.sent} bytes were taken"
-    assert one.end in ("ConnectionResetError", "BrokenPipeError"), f"{one.name}: {one.end}"
-    assert 29 < one.took < 36, f"{one.name}: {one.end} after {one.took:.1f} s"
+    # All of its GiB is read, since few pongs are kept for it; or it is reset before, since it takes none of them.
+    assert one.sent >= 1 << 30 or one.end in ("ConnectionResetError", "BrokenPipeError"), f"{one.name}: {one.end}"
+    assert one.took < 36, f"{one.name}: {one.end} after {one.took:.1f} s"
 crowd.until(lambda: all(guest.end for guest in dead + announced), 70, "those who do not answer pings")
 check_ends("seats that do not answer pings", dead, "ConnectionResetError", (59, 66))
 check_ends("messages announced", announced, "ConnectionResetError", (59, 66))
