@@ -80,6 +80,8 @@ pub enum Fault {
     QuotaUnlimited,
     CutMessagesTaken,
     ProgressUnheard,
+    MessagesWait,
+    SharedUncounted,
 }
 
 #[cfg(feature = "faults")]

@@ -1,6 +1,6 @@
 //! Every maximum of the house in one table. Each has a defined answer when it is met, named beside it.
 
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 // --- ARP -----------------------------------------------------------------------------------------------
 
@@ -102,7 +102,8 @@ pub const DRAINED_BODY: u64 = 256 << 10;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a body may pause. Beyond: 408.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Bytes a second that a body must bring, averaged since its start (after the first 15 s). Beyond: 408.
+/// Bytes a second that a body, or a message, must bring. What comes faster makes no more room for a pause than the
+/// longest that is allowed. Beyond: 408, 1008.
 pub const BODY_MIN_RATE: u64 = 1024;
 /// How long slow work for an answer may take, its wait for a worker included. Beyond: 503.
 pub const JOB_TIMEOUT: Duration = Duration::from_secs(30);
@@ -144,9 +145,19 @@ pub const WS_PING_AFTER: Duration = Duration::from_secs(30);
 pub const WS_PONG_WITHIN: Duration = Duration::from_secs(30);
 /// How long a peer may take to answer our Close frame. Beyond: closed all the same.
 pub const WS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a message that is begun may pause; those who begin many and end none would hold all the memory there is.
+/// Beyond: closed by 1008.
+pub const WS_MESSAGE_PAUSE: Duration = Duration::from_secs(60);
 /// Compressors of a shard in use at once. Beyond: messages go as they are.
 pub const DEFLATERS: usize = 64;
 /// Decompressors of a shard in use at once. Beyond: closed by 1013.
 pub const INFLATERS: usize = 1024;
 /// Compressors of one window, and decompressors, that are kept while nobody uses them.
 pub const IDLE_CODECS: usize = 8;
+
+/// When the next piece of a body or message must be here, where this one of `len` bytes came `now` and was due before:
+/// within `pause`, and the whole at [`BODY_MIN_RATE`].
+pub fn next_piece(due: Instant, now: Instant, len: u64, pause: Duration) -> Instant {
+    let earned = Duration::from_nanos(len.saturating_mul(1_000_000_000 / BODY_MIN_RATE));
+    (due + earned).min(now + pause)
+}

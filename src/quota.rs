@@ -1,5 +1,6 @@
 //! The memory of a shard that its peers can make grow: what is gathered of bodies and messages until somebody can use
-//! it, and what of the answers waits for a peer to take it.
+//! it, and what WebSockets keep for peers who do not take it. Not counted is what a handler makes of its own for an
+//! answer, which it must bound itself, and what vectors reserve beyond what they hold.
 //!
 //! Each connection has limits of its own; this one holds for all of them together. Who would go beyond it is told to
 //! try again later (503, 1013), and all others go on.

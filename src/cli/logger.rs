@@ -23,7 +23,15 @@ enum Item {
 /// Writes what is on its way when it is dropped.
 pub(crate) struct Logger(SyncSender<Item>);
 
-/// Begins to log, as RUST_LOG says; `access` adds the access log.
+/// Says where a panic was, and not what it said: that may be what somebody has sent.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|info| match info.location() {
+        Some(at) => log::error!("a panic at {}:{}", at.file(), at.line()),
+        None => log::error!("a panic"),
+    }));
+}
+
+/// Begins to log, as RUST_LOG says; `access` adds the access log. Panics are logged too, without their words.
 pub(crate) fn start(access: bool) -> io::Result<Logger> {
     let (sender, receiver) = sync_channel(QUEUE);
     let dropped = Arc::new(AtomicU64::new(0));
@@ -34,6 +42,7 @@ pub(crate) fn start(access: bool) -> io::Result<Logger> {
         builder.filter_module("access", log::LevelFilter::Info);
     }
     builder.target(Target::Pipe(Box::new(Queue { sender: sender.clone(), dropped }))).init();
+    log_panics();
     Ok(Logger(sender))
 }
 

@@ -111,7 +111,7 @@ enum Phase {
     /// A head, or the wait for one.
     Head,
     /// A body.
-    Body { ask: Ask, wanted: Wanted, began: Instant, taken: u64 },
+    Body { ask: Ask, wanted: Wanted, taken: u64 },
     /// A job is at work on the answer.
     Later { ask: Ask },
     /// The rest of an answer's body.

@@ -1,6 +1,7 @@
 //! What a session speaks: HTTP, until a request makes it a WebSocket.
 //!
-//! A panic of whoever stands behind it ends this connection and no other, and no word of what it held is said.
+//! A panic of whoever stands behind it ends this connection and no other. What it says is not logged here; a program
+//! that embeds the house has a panic hook of its own, which may say more.
 
 use std::net::SocketAddrV4;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-use super::close::{self, Closed, Code, Failure};
+use super::close::{self, Closed, Code, Failure, fail};
 use super::codecs::Codecs;
 use super::deflate::{Agreement, Deflate};
 use super::frame::Opcode;
@@ -56,6 +56,9 @@ pub struct Config {
     pub ping_after: Duration,
     /// A peer who stays silent for so long after it is dead.
     pub pong_within: Duration,
+    /// How long a message that is begun may pause; it must also bring [`limits::BODY_MIN_RATE`]. Beyond: closed by
+    /// 1008.
+    pub message_pause: Duration,
     /// How long the peer may take to answer our Close frame.
     pub close_within: Duration,
     /// Compression, if it is offered.
@@ -70,6 +73,7 @@ impl Default for Config {
             overflow: Overflow::Close,
             ping_after: limits::WS_PING_AFTER,
             pong_within: limits::WS_PONG_WITHIN,
+            message_pause: limits::WS_MESSAGE_PAUSE,
             close_within: limits::WS_CLOSE_WITHIN,
             deflate: Some(Deflate::default()),
         }
@@ -147,7 +151,7 @@ impl Connection {
             Role::Client => Takeover(agreed.server_takeover),
         });
         Self {
-            receiver: Receiver::new(role, config.message, takeover),
+            receiver: Receiver::new(role, config.message, config.message_pause, takeover),
             transmitter: Transmitter::new(role, agreement),
             config,
             pending: Bytes::new(),
@@ -210,13 +214,21 @@ impl Connection {
     /// When the wait of this phase is over.
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open => Some(match self.pinged {
-                Some(at) => at + self.config.pong_within,
-                None => self.heard + self.config.ping_after,
-            }),
+            Phase::Open => {
+                let silence = match self.pinged {
+                    Some(at) => at + self.config.pong_within,
+                    None => self.heard + self.config.ping_after,
+                };
+                Some(self.message_due().map_or(silence, |due| due.min(silence)))
+            }
             Phase::Closing { until, .. } => Some(until),
             Phase::Ended(..) | Phase::Over(_) => None,
         }
+    }
+
+    /// When the next piece of a message must be here, while the peer is read and nothing of it waits for our turn.
+    fn message_due(&self) -> Option<Instant> {
+        self.receiver.due().filter(|_| self.is_read() && !self.has_work())
     }
 
     /// There is work left that did not fit into this turn.
@@ -260,10 +272,13 @@ impl Connection {
         if self.deadline().is_none_or(|at| at > now) {
             return;
         }
+        let is_dead = self.pinged.is_some_and(|at| at + self.config.pong_within <= now);
+        let is_overdue = self.message_due().is_some_and(|at| at <= now);
         match &mut self.phase {
-            Phase::Open if self.pinged.is_some() && !fault::is(Fault::DeadPeersStay) => {
+            Phase::Open if is_dead && !fault::is(Fault::DeadPeersStay) => {
                 self.finish(abnormal("the peer does not answer"), Fate::Drop, scope);
             }
+            Phase::Open if is_overdue => self.fail(fail(Code::POLICY, "the message took too long"), scope),
             Phase::Open => {
                 self.pinged = Some(now);
                 self.transmitter.control(Opcode::Ping, Bytes::new());
@@ -345,8 +360,12 @@ impl Connection {
     pub fn poll_output(&mut self, scope: &mut Scope<'_>) -> Option<Bytes> {
         let granted = self.budget(scope.now.mono).min(scope.codecs.budget(scope.now.mono));
         let mut left = granted;
+        let was_read = self.is_read();
         let output = self.transmitter.poll(scope.codecs, &mut left);
         self.transmitter.account(scope.quota);
+        if !was_read && self.is_read() {
+            self.receiver.postpone(scope.now.mono);
+        }
         self.spend(granted - left, left == 0 && output.is_none(), scope.codecs);
         output
     }

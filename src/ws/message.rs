@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::codecs::Codecs;
 use super::frame::{Header, Opcode};
+use crate::fault::{self, Fault};
 use crate::limits;
 
 /// A message: RFC 6455 5.6.
@@ -82,6 +83,11 @@ impl Prepared {
     /// The message.
     pub fn message(&self) -> &Message {
         &self.0.message
+    }
+
+    /// What each of those who hold it has to answer for, of so many bytes.
+    pub(super) fn part_of(&self, bytes: usize) -> usize {
+        if fault::is(Fault::SharedUncounted) { 0 } else { bytes / Arc::strong_count(&self.0) }
     }
 
     /// The frame as it is.

@@ -13,7 +13,9 @@ use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode, Parsed, apply_mask};
 use super::message::Message;
 use super::utf8::Utf8;
 use crate::fault::{self, Fault};
+use crate::limits;
 use crate::quota::{Quota, Share};
+use crate::time::{Duration, Instant};
 
 /// What has come in whole.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Receiver {
     role: Role,
     /// Bytes of a message at most, as it is and compressed.
     limit: usize,
+    /// How long a message that is begun may pause.
+    pause: Duration,
     compression: Option<Takeover>,
     header: [u8; MAX_HEADER],
     header_len: usize,
@@ -58,6 +62,8 @@ struct Partial {
     utf8: Utf8,
     /// Its last frame is in.
     is_closed: bool,
+    /// When the next piece of it must be here.
+    due: Instant,
 }
 
 const TOO_LARGE: Failure = fail(Code::TOO_LARGE, "the message is larger than what is taken here");
@@ -71,10 +77,11 @@ const INFLATE_ROOM: usize = 16 << 10;
 const FRAME_WORK: usize = 64;
 
 impl Receiver {
-    pub(super) fn new(role: Role, limit: usize, compression: Option<Takeover>) -> Self {
+    pub(super) fn new(role: Role, limit: usize, pause: Duration, compression: Option<Takeover>) -> Self {
         Self {
             role,
             limit,
+            pause,
             compression,
             header: [0; MAX_HEADER],
             header_len: 0,
@@ -85,6 +92,19 @@ impl Receiver {
             squeezed: Vec::new(),
             squeezed_at: 0,
             share: Share::default(),
+        }
+    }
+
+    /// When the next piece of a message that is begun must be here.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let is_awaited = |message: &&Partial| !message.is_closed && !fault::is(Fault::MessagesWait);
+        self.message.as_ref().filter(is_awaited).map(|message| message.due)
+    }
+
+    /// The peer was not read for a while, so what is due is due later.
+    pub(super) fn postpone(&mut self, now: Instant) {
+        if let Some(message) = &mut self.message {
+            message.due = now + self.pause;
         }
     }
 
@@ -120,7 +140,7 @@ impl Receiver {
             }
             match self.frame {
                 None => {
-                    if *budget == 0 || !self.read_header(input)? {
+                    if *budget == 0 || !self.read_header(scope.now.mono, input)? {
                         return Ok(None);
                     }
                     // A frame without content is work as well.
@@ -130,7 +150,7 @@ impl Receiver {
                     if input.is_empty() || *budget == 0 {
                         return Ok(None);
                     }
-                    self.read_content(header, at, input, budget)?;
+                    self.read_content(scope.now.mono, header, at, input, budget)?;
                     self.account(scope.quota)?;
                 }
                 Some((header, _)) => {
@@ -145,7 +165,7 @@ impl Receiver {
     }
 
     /// True when a header is complete.
-    fn read_header(&mut self, input: &mut Bytes) -> Result<bool, Failure> {
+    fn read_header(&mut self, now: Instant, input: &mut Bytes) -> Result<bool, Failure> {
         loop {
             match Header::parse(&self.header[..self.header_len])? {
                 Parsed::NeedMore(need) => {
@@ -159,7 +179,7 @@ impl Receiver {
                 }
                 Parsed::Header(header, _) => {
                     self.header_len = 0;
-                    self.begin_frame(header)?;
+                    self.begin_frame(now, header)?;
                     return Ok(true);
                 }
             }
@@ -167,7 +187,7 @@ impl Receiver {
     }
 
     /// Judges a header beside what came before it.
-    fn begin_frame(&mut self, header: Header) -> Result<(), Failure> {
+    fn begin_frame(&mut self, now: Instant, header: Header) -> Result<(), Failure> {
         let is_masked = header.mask.is_some();
         // RFC 6455 5.1: a client masks, a server does not.
         if is_masked != (self.role == Role::Server) && !fault::is(Fault::MaskUnchecked) {
@@ -195,6 +215,7 @@ impl Receiver {
                     len: 0,
                     utf8: Utf8::default(),
                     is_closed: false,
+                    due: now + self.pause,
                 });
             }
             _ => {}
@@ -213,6 +234,7 @@ impl Receiver {
 
     fn read_content(
         &mut self,
+        now: Instant,
         header: Header,
         at: u64,
         input: &mut Bytes,
@@ -222,6 +244,9 @@ impl Receiver {
         let part = input.split_to(left.min(input.len()).min(*budget));
         *budget -= part.len();
         self.frame = Some((header, at + part.len() as u64));
+        if let (Some(message), false) = (&mut self.message, header.opcode.is_control()) {
+            message.due = limits::next_piece(message.due, now, part.len() as u64, self.pause);
+        }
         let (buffer, utf8) = match &mut self.message {
             _ if header.opcode.is_control() => (&mut self.control, None),
             Some(Partial { is_compressed: true, .. }) => (&mut self.squeezed, None),

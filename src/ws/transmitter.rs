@@ -32,8 +32,8 @@ pub(super) struct Transmitter {
 enum Out {
     /// A frame, or its header where its content follows.
     Frame(Bytes),
-    /// A frame that others wait for as well.
-    Shared(Bytes),
+    /// A frame that others wait for as well, and what of it is not counted here.
+    Shared(Bytes, usize),
     /// The content of the frame whose header went before.
     Content(Bytes),
     /// A control frame, which may go between the frames of a message (RFC 6455 5.4).
@@ -45,7 +45,7 @@ enum Out {
 impl Out {
     fn len(&self) -> usize {
         match self {
-            Self::Frame(bytes) | Self::Shared(bytes) | Self::Content(bytes) | Self::Control(bytes) => {
+            Self::Frame(bytes) | Self::Shared(bytes, _) | Self::Content(bytes) | Self::Control(bytes) => {
                 bytes.len()
             }
             Self::Squeeze { left, .. } => left.len(),
@@ -122,8 +122,9 @@ impl Transmitter {
         };
         match frame {
             Some(frame) => {
-                self.shared += frame.len();
-                self.push(Out::Shared(frame));
+                let others = frame.len() - prepared.part_of(frame.len());
+                self.shared += others;
+                self.push(Out::Shared(frame, others));
             }
             None => self.message(prepared.message()),
         }
@@ -215,8 +216,8 @@ impl Transmitter {
         let out = self.queue.pop_front()?;
         self.waiting -= out.len();
         match out {
-            Out::Shared(bytes) => {
-                self.shared -= bytes.len();
+            Out::Shared(bytes, others) => {
+                self.shared -= others;
                 Some(bytes)
             }
             Out::Control(bytes) => {

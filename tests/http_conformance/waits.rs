@@ -137,7 +137,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script(
         "a body that comes drop by drop",
         "9110 15.5.9",
-        &[POST, Body(1), Wait(7), Body(1), Wait(7), Body(1), Wait(1)],
+        &[POST, Body(1), Wait(7), Body(1), Wait(7), Body(1), Gives(&[]), Wait(2)],
         &[408],
         Finish,
     ),

@@ -1,7 +1,9 @@
 //! Many who each stay within their limits, and together would not.
 
 use taphouse::app::{self, Choices};
+use taphouse::http::{Response, Router, WebSocket};
 use taphouse::stack::ConnId;
+use taphouse::ws::{self, Group, Message, Socket};
 
 use crate::world::{Guest, World};
 
@@ -89,4 +91,65 @@ pub(crate) fn a_slow_reader_of_a_large_message_is_not_dead() {
         guest.listen(&mut world);
     }
     assert_eq!(guest.heard.first().map(String::len), Some(8_000_000));
+}
+
+#[test]
+pub(crate) fn what_is_begun_must_go_on() {
+    let mut world = World::new(app::routes(Choices::default()), "", 1);
+    let mut holder = Guest::sit(&mut world, "/ws/echo");
+    let mut steady = Guest::sit(&mut world, "/ws/echo");
+    // A fragment of 100 kB, and then pongs alone; 2 kB a second, for minutes.
+    holder.begin(&mut world, 100_000);
+    steady.begin(&mut world, 2_000);
+    for _ in 0..100 {
+        world.pass(1_000);
+        holder.listen(&mut world);
+        steady.go_on(&mut world, 2_000);
+        steady.listen(&mut world);
+    }
+    assert_eq!(holder.closed.as_ref().map(|closed| closed.code.0), Some(1008));
+    assert_eq!(steady.closed, None);
+    assert!(world.metric("taphouse_gathered_bytes") > 200_000, "of the steady one");
+    let body = world.connect();
+    world.write(body, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 200001\r\n\r\n");
+    send(&mut world, body, 200_000);
+    for _ in 0..3 {
+        world.pass(8_000);
+        world.write(body, "");
+    }
+    assert!(
+        world.read(body).0.starts_with(b"HTTP/1.1 408 "),
+        "what came fast makes no room for a long pause"
+    );
+}
+
+#[test]
+pub(crate) fn what_many_wait_for_counts_once() {
+    let group = Group::new();
+    let (members, socket) =
+        (group.clone(), WebSocket::default().config(ws::Config { deflate: None, ..Default::default() }));
+    let mut router = Router::new();
+    router
+        .get("/listen", move |request| {
+            let members = members.clone();
+            socket.accept(request, move |socket: &mut Socket<'_>, _| members.join(socket.sender()))
+        })
+        .get("/metrics", |request| Response::text(200, request.metrics()));
+    let mut world = World::new(router, "", 1);
+    let mut guests: Vec<_> = (0..16).map(|_| Guest::sit(&mut world, "/listen")).collect();
+    guests.iter_mut().for_each(|guest| guest.say(&mut world, "join"));
+    world.pass(50);
+    for _ in 0..20 {
+        assert_eq!(group.send(Message::text("x".repeat(60_000))), 0);
+        world.pass(5);
+    }
+    // Nobody reads: 1.2 MB were made, of which half is in the buffers of TCP, and each waits for the rest.
+    let counted = world.metric("taphouse_gathered_bytes");
+    assert!((200_000..4_000_000).contains(&counted), "{counted}");
+    for _ in 0..600 {
+        world.pass(5);
+        guests.iter_mut().for_each(|guest| guest.listen(&mut world));
+    }
+    assert!(guests.iter().all(|guest| guest.heard.len() == 20));
+    assert_eq!(world.metric("taphouse_gathered_bytes"), 0);
 }

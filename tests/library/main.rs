@@ -13,7 +13,9 @@ use taphouse::fault::{self, Fault};
 
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 10] = [
+    let noticed: [(Fault, fn()); 12] = [
+        (Fault::MessagesWait, crowd::what_is_begun_must_go_on),
+        (Fault::SharedUncounted, crowd::what_many_wait_for_counts_once),
         (Fault::ProgressUnheard, crowd::a_slow_reader_of_a_large_message_is_not_dead),
         (Fault::QuotaUnlimited, crowd::all_together_gather_no_more_than_there_is_room_for),
         (Fault::MailLost, answers::a_job_answers_later_and_holds_up_nobody),

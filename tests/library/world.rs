@@ -220,6 +220,27 @@ impl Guest {
         self.flush(world);
     }
 
+    /// Begins a message of which more is to come.
+    pub(crate) fn begin(&mut self, world: &mut World, len: usize) {
+        self.fragment(world, 0x02, len);
+    }
+
+    pub(crate) fn go_on(&mut self, world: &mut World, len: usize) {
+        self.fragment(world, 0x00, len);
+    }
+
+    /// A frame with a mask of zeros.
+    fn fragment(&mut self, world: &mut World, first: u8, len: usize) {
+        self.unsent.push(first);
+        match u16::try_from(len) {
+            Ok(short) => self.unsent.extend([&[0xfe], &short.to_be_bytes()[..]].concat()),
+            Err(_) => self.unsent.extend([&[0xff], &(len as u64).to_be_bytes()[..]].concat()),
+        }
+        self.unsent.extend([0; 4]);
+        self.unsent.extend(vec![7; len]);
+        self.flush(world);
+    }
+
     pub(crate) fn close(&mut self, world: &mut World, code: u16) {
         self.socket.close(world.now, ws::Code(code), "bye");
         self.flush(world);

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use taphouse::fault::Fault;
+use taphouse::time::Duration;
 use taphouse::ws::{Closed, Code, Config, Role, accept_key};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -181,7 +182,9 @@ fn converse(seed: u64, role: Role) -> (usize, usize) {
     }
     let (theirs, pings) = frames(&mut dice, &theirs);
     let open = if role == Role::Server { opened_by_them } else { opened_by_us };
-    let mut pair = open(seed, cut, Config::default(), ours, theirs);
+    // Its silences may fall within a message.
+    let config = Config { message_pause: Duration::from_secs(1 << 20), ..Config::default() };
+    let mut pair = open(seed, cut, config, ours, theirs);
     pair.run(&mut dice);
 
     let (ours, theirs) = (pair.ours, pair.theirs);

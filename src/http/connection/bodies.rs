@@ -10,7 +10,7 @@ use crate::http::connection::Scope;
 use crate::http::handler::BodySink;
 use crate::http::head::{Refusal, refuse};
 use crate::limits;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 const NO_ROOM: Refusal = refuse(503, "too much is gathered here already");
 const TOO_LARGE: Refusal = refuse(413, "the body is larger than what is taken here");
@@ -32,11 +32,11 @@ impl Connection {
 
     pub(super) fn begin_body(&mut self, now: Instant, ask: Ask, wanted: Wanted) {
         self.deadline = now + self.limits.body_idle;
-        self.phase = Phase::Body { ask, wanted, began: now, taken: 0 };
+        self.phase = Phase::Body { ask, wanted, taken: 0 };
     }
 
     pub(super) fn advance_body(&mut self, scope: &mut Scope<'_>) -> bool {
-        let Phase::Body { ask, wanted, began, taken } = &mut self.phase else { return false };
+        let Phase::Body { ask, wanted, taken } = &mut self.phase else { return false };
         if matches!(wanted, Wanted::Sink(sink) if !wants_piece(&**sink)) {
             return false;
         }
@@ -51,12 +51,8 @@ impl Connection {
             Decoded::NeedMore => false,
             Decoded::Piece(piece) => {
                 *taken += piece.len() as u64;
-                // The next piece must come in time, and the whole at the least rate.
-                let at_rate =
-                    *began + self.limits.body_idle + Duration::from_secs(*taken / limits::BODY_MIN_RATE);
-                let at_rate =
-                    if fault::is(Fault::NoBodyRate) { Instant::from_nanos(u64::MAX) } else { at_rate };
-                self.deadline = at_rate.min(scope.now.mono + self.limits.body_idle);
+                let len = if fault::is(Fault::NoBodyRate) { u64::MAX } else { piece.len() as u64 };
+                self.deadline = limits::next_piece(self.deadline, scope.now.mono, len, self.limits.body_idle);
                 let limit = match wanted {
                     Wanted::Sink(sink) => sink.limit(),
                     Wanted::Nobody => limits::DRAINED_BODY,
