@@ -528,7 +528,7 @@ fn a_media_type_is_said_once() {
 #[test]
 #[should_panic(expected = "control character")]
 fn a_media_type_ends_no_field() {
-    exchange(|| Response::new(200, "text/html\r\nSet-Cookie: a=b", Body::Empty), HEAD);
+    exchange(|| Response::new(200, "text/html\r\nSet-Cookie: a=b".to_owned(), Body::Empty), HEAD);
 }
 
 /// Gives pieces of these lengths, having promised so many bytes.
