@@ -105,6 +105,9 @@ pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes a second that a body, or a message, must bring. What comes faster makes no more room for a pause than the
 /// longest that is allowed. Beyond: 408, 1008.
 pub const BODY_MIN_RATE: u64 = 1024;
+/// Silence of a client whose answer is made elsewhere after which its TCP is asked whether it is there; nine times in
+/// vain, and it is gone.
+pub const PENDING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long slow work for an answer may take, its wait for a worker included. Beyond: 503.
 pub const JOB_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a kept connection may be idle. Beyond: closed.

@@ -208,6 +208,12 @@ impl Connection {
             || matches!(self.phase, Phase::Answer { .. }) && !self.is_waiting
     }
 
+    /// An answer is made elsewhere, and nothing is sent meanwhile: whether its client is still there shows by nothing
+    /// else.
+    pub fn is_pending(&self) -> bool {
+        self.is_waiting || matches!(self.phase, Phase::Later { .. })
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = match self.phase {

@@ -109,6 +109,11 @@ impl Protocol {
         });
     }
 
+    /// An answer is made elsewhere, and nothing is sent meanwhile.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(&self.speaks, Speaks::Http(http) if http.is_pending())
+    }
+
     /// The peer has taken some of what was sent to it, and there is more.
     pub(super) fn handle_progress(&mut self, now: Instant) {
         if let Speaks::Ws(seat) = &mut self.speaks {

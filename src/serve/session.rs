@@ -71,6 +71,8 @@ pub struct Session {
     bytes_out: u64,
     /// Bytes that the peer has taken, as far as was looked.
     taken: u64,
+    /// Its TCP asks from time to time whether the peer is there.
+    is_probed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,7 @@ impl Session {
             bytes_in: 0,
             bytes_out: 0,
             taken: 0,
+            is_probed: false,
         }
     }
 
@@ -261,8 +264,12 @@ impl Session {
         is_over || discarded > limits::LINGER.1 || around.now.mono >= until
     }
 
-    fn set_alarm(&self, around: &mut Surroundings<'_>) {
+    fn set_alarm(&mut self, around: &mut Surroundings<'_>) {
         let mut stream = around.stack.stream(self.id);
+        let is_pending = self.protocol.is_pending();
+        if std::mem::replace(&mut self.is_probed, is_pending) != is_pending {
+            stream.set_keep_alive(is_pending.then_some(limits::PENDING_KEEP_ALIVE));
+        }
         let writing = stream.untaken_since().map(|since| since + limits::WRITE_TIMEOUT);
         let waiting = match self.phase {
             Phase::Serving => self.protocol.poll_timeout(),

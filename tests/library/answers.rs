@@ -143,6 +143,27 @@ pub(crate) fn a_pipe_is_written_while_it_is_sent() {
     assert_eq!(taken.write("x"), Err(PipeError::Closed));
 }
 
+#[test]
+pub(crate) fn a_client_that_vanishes_before_its_answer_is_found() {
+    let kept: Arc<Mutex<Vec<PipeWriter>>> = Arc::default();
+    let slot = Arc::clone(&kept);
+    let mut router = Router::new();
+    router.get("/feed", move |request| {
+        let (writer, body) = pipe(request);
+        slot.lock().unwrap().push(writer);
+        Response::new(200, "text/event-stream", body)
+    });
+    let mut world = World::new(router, "", 1);
+    let id = world.connect();
+    world.write(id, "GET /feed HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.pass(100_000);
+    assert_eq!((world.shard.sessions(), world.read(id).1), (1, false), "one that is there stays");
+    world.is_cut = true;
+    world.pass(120_000);
+    assert_eq!(world.shard.sessions(), 0);
+    assert_eq!(kept.lock().unwrap()[0].write("x"), Err(PipeError::Closed));
+}
+
 #[derive(Clone, Default)]
 struct Gate {
     is_open: Arc<AtomicBool>,

@@ -13,7 +13,8 @@ use taphouse::fault::{self, Fault};
 
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 12] = [
+    let noticed: [(Fault, fn()); 13] = [
+        (Fault::NoKeepAlive, answers::a_client_that_vanishes_before_its_answer_is_found),
         (Fault::MessagesWait, crowd::what_is_begun_must_go_on),
         (Fault::SharedUncounted, crowd::what_many_wait_for_counts_once),
         (Fault::ProgressUnheard, crowd::a_slow_reader_of_a_large_message_is_not_dead),

@@ -31,6 +31,8 @@ pub(crate) struct World {
     /// Jobs that nobody has done yet; by itself the world does them at once.
     pub(crate) undone: Vec<Work>,
     pub(crate) is_lazy: bool,
+    /// Nothing reaches the clients any more, and nothing comes from them.
+    pub(crate) is_cut: bool,
 }
 
 fn host(address: Ipv4Addr, mac: u8) -> stack::Config {
@@ -63,7 +65,7 @@ impl World {
         };
         let shard = Shard::new(link, config, Box::new(router), &seed, Instant::ZERO);
         let client = Stack::new(host(Ipv4Addr::new(192, 0, 2, 1), 1), &Seed::from_u64(99), Instant::ZERO);
-        Self { shard, client, wire, now: Instant::ZERO, undone: Vec::new(), is_lazy: false }
+        Self { shard, client, wire, now: Instant::ZERO, undone: Vec::new(), is_lazy: false, is_cut: false }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -80,7 +82,12 @@ impl World {
         }
         let mut buffer = [0; 2048];
         while let Received::Frame(len) = self.wire.recv(self.now, &mut buffer) {
-            self.client.handle_frame(self.now, &buffer[..len]);
+            if !self.is_cut {
+                self.client.handle_frame(self.now, &buffer[..len]);
+            }
+        }
+        if self.is_cut {
+            return;
         }
         self.client.handle_timeout(self.now);
         while self.client.poll_event().is_some() {}
