@@ -209,6 +209,7 @@ impl Response {
 
 /// What somebody else has written may stand in a value, and must not end it (RFC 9110 5.5). What is borrowed for ever
 /// is a text of the program's own.
+#[expect(clippy::ptr_arg, reason = "whether it is borrowed is what matters")]
 fn assert_clean(name: &str, value: &Cow<'static, str>) {
     if let Cow::Owned(value) = value {
         let is_clean = !value.bytes().any(|b| b.is_ascii_control() && b != b'\t');
