@@ -144,7 +144,8 @@ enum Phase {
 }
 
 impl Connection {
-    /// A connection whose handshake is done, with what was agreed upon there.
+    /// A connection whose handshake is done, with what was agreed upon there. In the role of a client it wants
+    /// [`seed_masks`](Self::seed_masks) before anything is sent: without, its masks can be foreseen.
     pub fn new(now: Instant, role: Role, config: Config, agreement: Option<Agreement>) -> Self {
         let takeover = agreement.map(|agreed| match role {
             Role::Server => Takeover(agreed.client_takeover),

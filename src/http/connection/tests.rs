@@ -1,6 +1,7 @@
 use super::*;
 use crate::http::testing::{Alone, NOW};
 
+use crate::http::collect;
 use crate::http::response::{Body, Piece, Response};
 
 /// Answers everything with its own description, takes bodies up to 100 bytes on PUT, and gives seven bytes of
@@ -456,22 +457,9 @@ fn what_an_answer_still_holds_is_counted() {
 
 #[test]
 fn a_large_answer_is_counted_until_it_is_taken() {
-    struct Whole(Vec<u8>);
-    impl BodySink for Whole {
-        fn limit(&self) -> u64 {
-            u64::MAX
-        }
-        fn handle_piece(&mut self, piece: Bytes) {
-            self.0.extend(piece);
-        }
-        fn held(&self) -> usize {
-            self.0.len()
-        }
-        fn finish(self: Box<Self>) -> Outcome {
-            Outcome::Respond(Response::text(200, self.0))
-        }
-    }
-    let mut handler = By(|_: &Request<'_>| Outcome::Read(Box::new(Whole(Vec::new()))));
+    let mut handler = By(|request: &Request<'_>| {
+        collect(request, u64::MAX, |content| Response::text(200, content.data().clone()))
+    });
     let mut http = Connection::new(NOW.mono, Limits::default());
     let (mut date, quota) = (Date::default(), Quota::default());
     let mut scope = Scope { now: NOW, date: &mut date, handler: &mut handler, house: &Alone, quota: &quota };
