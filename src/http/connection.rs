@@ -19,7 +19,7 @@ use super::access::Entry;
 use super::body::Decoder;
 use super::date::Date;
 use super::handler::{BodySink, Handler, House, Job, Outcome};
-use super::head::{self, Method, Request, Version, refuse};
+use super::head::{self, Request, Version, refuse};
 use super::response::{BodySource, Framing};
 use super::scanner::{Scan, Scanner};
 use super::websocket::Upgrade;
@@ -95,7 +95,7 @@ pub struct Connection {
     /// The program stops: what is being asked is answered, and nothing after it.
     is_stopping: bool,
     requests: u64,
-    /// The last of them is a HEAD, whose answer has no content.
+    /// The request at hand is a HEAD, whose answer has no content (RFC 9110 9.3.2).
     is_head: bool,
     /// The job of this request, until somebody takes it.
     job: Option<Job>,
@@ -149,7 +149,6 @@ struct Ask {
 struct Exchange {
     version: Version,
     keeps: bool,
-    is_head: bool,
 }
 
 impl Connection {
@@ -252,7 +251,7 @@ impl Connection {
         match &self.phase {
             Phase::Head if self.head.is_empty() => self.end(Fate::Finish),
             Phase::Head if fault::is(Fault::NoHeadTimeout) => {}
-            Phase::Head => self.refuse(scope, refuse(408, "the request head took too long")),
+            Phase::Head => self.refuse_head(scope, refuse(408, "the request head took too long")),
             Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
             Phase::Body { .. } => self.refuse(scope, refuse(408, "the request body took too long")),
             Phase::Later { .. } => self.refuse(scope, refuse(503, "the answer took too long to make")),
@@ -367,7 +366,7 @@ impl Connection {
         if self.peer_finished && self.pending.is_empty() {
             match self.phase {
                 Phase::Head if self.head.is_empty() => self.end(Fate::Finish),
-                Phase::Head => self.refuse(scope, refuse(400, "the request ended early")),
+                Phase::Head => self.refuse_head(scope, refuse(400, "the request ended early")),
                 Phase::Body { wanted: Wanted::Nobody, .. } => self.end(Fate::Finish),
                 Phase::Body { .. } => self.refuse(scope, refuse(400, "the request body ended early")),
                 Phase::Later { .. } | Phase::Answer { .. } | Phase::Upgraded(_) | Phase::Over => {}
@@ -406,7 +405,8 @@ impl Connection {
                     self.deadline = self.idle_since + self.limits.idle;
                 }
                 if self.blanks > limits::BLANK_LINES {
-                    self.refuse_to(scope, false, refuse(400, "empty lines instead of a request"));
+                    self.is_head = false;
+                    self.refuse(scope, refuse(400, "empty lines instead of a request"));
                 }
                 true
             }
@@ -422,7 +422,7 @@ impl Connection {
                 true
             }
             Err(refusal) => {
-                self.refuse(scope, refusal);
+                self.refuse_head(scope, refusal);
                 false
             }
         }
@@ -441,18 +441,14 @@ impl Connection {
         self.is_head = head.starts_with(b"HEAD ");
         let logged = &mut self.entry;
         let parsed = head::parse(head, scope.now, scope.house, |request: &Request<'_>| {
-            let exchange = Exchange {
-                version: request.version,
-                keeps: request.keeps,
-                is_head: request.method == Method::Head,
-            };
+            let exchange = Exchange { version: request.version, keeps: request.keeps };
             let decoder = Decoder::new(request.body);
             let ask = Ask { decoder, expects: request.expects_continue, exchange };
             *logged = scope.house.wants_access().then(|| Box::new((Entry::of(request), scope.now.mono)));
             (ask, scope.handler.handle_request(request))
         });
         match parsed {
-            Err(refusal) => self.refuse_to(scope, self.is_head, refusal),
+            Err(refusal) => self.refuse(scope, refusal),
             Ok((ask, outcome)) => self.handle_outcome(scope, ask, outcome),
         }
     }
@@ -462,7 +458,7 @@ impl Connection {
             Outcome::Respond(response) => self.respond(scope, ask, response),
             Outcome::Read(sink) => self.read_body(scope, ask, sink),
             Outcome::Upgrade(_) if self.is_stopping => {
-                self.refuse_to(scope, false, refuse(503, "the server stops"));
+                self.refuse(scope, refuse(503, "the server stops"));
             }
             Outcome::Upgrade(upgrade) => self.upgrade(scope, *upgrade),
             Outcome::Later(job) => {

@@ -49,14 +49,15 @@ impl Connection {
         if let Some((entry, _)) = self.entry.as_deref_mut() {
             entry.status = response.status.0;
         }
-        let is_head = exchange.is_head && !fault::is(Fault::HeadHasBody);
-        let body = if is_head { Body::Empty } else { response.body };
-        self.count_sent(if exchange.is_head { 0 } else { body.len().unwrap_or(0) });
+        let has_body = !self.is_head || fault::is(Fault::HeadHasBody);
+        let body = if has_body { response.body } else { Body::Empty };
+        self.count_sent(body.len().unwrap_or(0));
         match body {
             Body::Empty => {}
             Body::Whole(bytes) => self.queue(bytes),
             Body::Pieces(pieces) => pieces.into_iter().for_each(|p| self.queue(p)),
             Body::Source(source) => {
+                // What was counted is what it promises; it is counted anew as it comes.
                 self.count_sent(0);
                 self.is_waiting = false;
                 self.phase = Phase::Answer { source, framing, given: 0, exchange, drain };
@@ -133,26 +134,22 @@ impl Connection {
         self.phase = Phase::Upgraded(Some(upgrade));
     }
 
-    /// Answers what cannot be served, and ends the connection.
-    pub(super) fn refuse(&mut self, scope: &mut Scope<'_>, refusal: Refusal) {
-        let is_head = match &self.phase {
-            Phase::Head if self.head.is_empty() => self.pending.starts_with(b"HEAD "),
-            Phase::Head => self.head.starts_with(b"HEAD "),
-            Phase::Body { ask, .. } | Phase::Later { ask } => ask.exchange.is_head,
-            _ => false,
-        };
-        self.refuse_to(scope, is_head, refusal);
+    /// Answers a head that cannot be read, of which nobody has looked at the method.
+    pub(super) fn refuse_head(&mut self, scope: &mut Scope<'_>, refusal: Refusal) {
+        let head = if self.head.is_empty() { &self.pending[..] } else { &self.head[..] };
+        self.is_head = head.starts_with(b"HEAD ");
+        self.refuse(scope, refusal);
     }
 
-    /// Answers what cannot be served, and ends the connection. The answer to a HEAD has no body.
-    pub(super) fn refuse_to(&mut self, scope: &mut Scope<'_>, is_head: bool, refusal: Refusal) {
+    /// Answers what cannot be served, and ends the connection.
+    pub(super) fn refuse(&mut self, scope: &mut Scope<'_>, refusal: Refusal) {
         if !self.is_draining() {
             if self.entry.is_none() && scope.house.wants_access() {
                 self.entry = Some(Box::new((Entry::of_nothing(), scope.now.mono)));
             }
             let response = Response::problem(refusal.status.0, refusal.detail);
             let response = if refusal.status.0 == 503 { response.with("Retry-After", "1") } else { response };
-            let exchange = Exchange { version: Version::Http11, keeps: false, is_head };
+            let exchange = Exchange { version: Version::Http11, keeps: false };
             self.answer(scope, exchange, response, None);
         }
         self.end(Fate::Finish);
@@ -163,7 +160,7 @@ impl Connection {
         if !self.can_fail_politely() {
             return self.end(Fate::Drop);
         }
-        let exchange = Exchange { version: Version::Http11, keeps: false, is_head: self.is_head };
+        let exchange = Exchange { version: Version::Http11, keeps: false };
         self.answer(scope, exchange, Response::problem(500, "the handler of this request failed"), None);
         self.end(Fate::Finish);
     }

@@ -20,7 +20,7 @@ impl Connection {
     pub(super) fn read_body(&mut self, scope: &mut Scope<'_>, mut ask: Ask, sink: Box<dyn BodySink>) {
         let left = ask.decoder.known_left();
         if left.is_some_and(|n| n > sink.limit()) {
-            return self.refuse_to(scope, ask.exchange.is_head, TOO_LARGE);
+            return self.refuse(scope, TOO_LARGE);
         }
         // RFC 9110 10.1.1: not needed once some of it has come.
         let is_coming = left != Some(0) && self.pending.is_empty();

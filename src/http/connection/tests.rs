@@ -1,8 +1,8 @@
 use super::*;
 use crate::http::testing::{Alone, NOW};
 
-use crate::http::collect;
 use crate::http::response::{Body, Piece, Response};
+use crate::http::{Method, collect};
 
 /// Answers everything with its own description, takes bodies up to 100 bytes on PUT, and gives seven bytes of
 /// unknown length on /stream.
