@@ -154,6 +154,10 @@ drops! {
     TcpHandshakeBadAck = "tcp_handshake_bad_ack",
     /// Wholly outside the receive window; answered by an ACK.
     TcpOutOfWindow = "tcp_out_of_window",
+    /// Older than what was taken before it, by its timestamp (PAWS, RFC 7323 5).
+    TcpOldTimestamp = "tcp_old_timestamp",
+    /// No timestamp on a connection that uses them (RFC 7323 3.2).
+    TcpNoTimestamp = "tcp_no_timestamp",
     /// A RST outside the receive window.
     TcpResetOutOfWindow = "tcp_reset_out_of_window",
     /// A RST in the window but not at its left edge; challenged (RFC 5961 3.2).

@@ -82,6 +82,22 @@ pub enum Fault {
     ProgressUnheard,
     MessagesWait,
     SharedUncounted,
+    NoSack,
+    SackIgnored,
+    NoDsack,
+    NoRack,
+    NoReorderingWindow,
+    NoLossProbe,
+    NoRateReduction,
+    NoReduction,
+    CubicUnfriendly,
+    NoHyStart,
+    NoFrto,
+    NoUndo,
+    NoPacing,
+    NoPaws,
+    EcnIgnored,
+    EcnNotEchoed,
 }
 
 #[cfg(feature = "faults")]

@@ -8,6 +8,7 @@ use slab::Slab;
 use super::{Event, Place, Stack, TimerKey};
 use crate::fault::{self, Fault};
 use crate::mail::Address;
+use crate::tcp::time_wait::Last;
 use crate::tcp::{Cause, Connection, State};
 use crate::wheel::TimerId;
 
@@ -151,10 +152,10 @@ impl Stack {
         let is_over = matches!(state, State::Closed | State::TimeWait);
         if is_over && !std::mem::replace(&mut slot.is_detached, true) {
             let flow = slot.connection.flow();
-            let (snd_nxt, rcv_nxt) = slot.connection.final_numbers();
+            let last = slot.connection.last();
             self.flows.remove(&flow);
             if state == State::TimeWait && !fault::is(Fault::NoTimeWait) {
-                self.enter_time_wait(flow, snd_nxt, rcv_nxt);
+                self.enter_time_wait(flow, last);
             }
         }
         let slot = &self.connections.slots[index as usize];
@@ -192,7 +193,7 @@ impl Stack {
     fn reset_connection(&mut self, id: ConnId) {
         let connection = self.connections.of(id);
         let (flow, state) = (connection.flow(), connection.state());
-        let (snd_nxt, rcv_nxt) = connection.final_numbers();
+        let Last { snd_nxt, rcv_nxt, .. } = connection.last();
         connection.close(Cause::Aborted);
         let hears_of_it = matches!(
             state,

@@ -11,7 +11,8 @@ use crate::arp::neighbours::Parked as Waiting;
 use crate::drops::Drop;
 use crate::frame::{Frame, Medium};
 use crate::limits;
-use crate::tcp::Flow;
+use crate::tcp::ecn::Codepoint;
+use crate::tcp::{Departure, Flow};
 use crate::time::Instant;
 use crate::wire::arp::{self, Operation};
 use crate::wire::checksum::Sum;
@@ -137,7 +138,7 @@ impl Stack {
                     self.route(frame, header.dst, None)
                 }
                 Reply::Tcp { remote_ip, header, options } => {
-                    self.build_tcp(frame, remote_ip, &header, &options);
+                    self.build_tcp(frame, remote_ip, Codepoint::NotEct, &header, &options);
                     let flow = Flow { remote_ip, remote_port: header.dst_port, local_port: header.src_port };
                     self.route(frame, remote_ip, Some((flow, header.seq)))
                 }
@@ -155,16 +156,17 @@ impl Stack {
             frame.clear();
             let connection = self.connections.at(index);
             let flow = connection.flow();
-            let before = connection.final_numbers().0;
-            let Some((header, options)) = connection.poll_segment(self.now, frame.payload_mut()) else {
+            let before = connection.last().snd_nxt;
+            let Some(departure) = connection.poll_segment(self.now, frame.payload_mut()) else {
                 self.settle(index);
                 continue;
             };
+            let Departure { header, options, codepoint } = departure;
             self.dirty.push_back(index);
             let is_resent = header.seq.lt(before)
                 && (header.flags.has(Flags::SYN | Flags::FIN) || frame.payload_len() > 0);
             self.counters.resent += u64::from(is_resent);
-            self.build_tcp(frame, flow.remote_ip, &header, &options);
+            self.build_tcp(frame, flow.remote_ip, codepoint, &header, &options);
             if self.route(frame, flow.remote_ip, Some((flow, header.seq))) {
                 return true;
             }
@@ -181,7 +183,14 @@ impl Stack {
     }
 
     /// Headers and checksum for a segment whose payload is in the frame already.
-    fn build_tcp(&mut self, frame: &mut Frame, dst: Ipv4Addr, header: &Header, options: &Options) {
+    fn build_tcp(
+        &mut self,
+        frame: &mut Frame,
+        dst: Ipv4Addr,
+        codepoint: Codepoint,
+        header: &Header,
+        options: &Options,
+    ) {
         log::trace!(
             "{dst}:{} <- {} {:?} {:?} ack {:?} win {} +{}",
             header.dst_port,
@@ -194,7 +203,8 @@ impl Stack {
         );
         let src = self.config.subnet.address;
         let len = tcp::HEADER_LEN + options.len() + frame.payload_len();
-        self.grow_ip(frame, &ipv4::Header::new(protocol::TCP, src, dst), len);
+        let ip = ipv4::Header { ecn: codepoint.bits(), ..ipv4::Header::new(protocol::TCP, src, dst) };
+        self.grow_ip(frame, &ip, len);
         let start = frame.head().len();
         header.emit(options, frame.grow_head(tcp::HEADER_LEN + options.len()));
         let sum = Sum::pseudo_header(src, dst, protocol::TCP, len).with(&frame.head()[start..]);

@@ -266,8 +266,8 @@ impl Stack {
         if self.flows.contains_key(&flow) {
             return Err(ConnectError::InUse);
         }
-        let iss = tcp::isn::initial_sequence(self.now, flow, &self.isn_secret);
-        let connection = tcp::Connection::connect(self.now, flow, iss, self.config.link.mtu, config);
+        let numbers = tcp::isn::numbers(self.now, flow, &self.isn_secret);
+        let connection = tcp::Connection::connect(self.now, flow, numbers, self.config.link.mtu, config);
         let id = self.insert_connection(connection);
         self.counters.opened += 1;
         Ok(id)

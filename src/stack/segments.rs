@@ -5,8 +5,10 @@ use super::{Place, Stack, TimerKey};
 use crate::drops::Drop;
 use crate::fault::{self, Fault};
 use crate::limits;
+use crate::tcp::ecn::Codepoint;
 use crate::tcp::handshake::{HalfOpen, Overdue, Peer, unscaled_window};
-use crate::tcp::{Connection, Flow, Outcome, isn};
+use crate::tcp::time_wait::{Entry, Last};
+use crate::tcp::{Connection, Flow, Outcome, isn, timestamps};
 use crate::wire::ipv4;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header, Segment};
@@ -21,21 +23,28 @@ impl Stack {
         if syn_with_other || !flags.has(Flags::SYN | Flags::ACK | Flags::RST | Flags::FIN) {
             return Err(Drop::TcpBadFlags);
         }
+        let codepoint = Codepoint::from_bits(ip.ecn);
         let flow = Flow { remote_ip: ip.src, remote_port: src_port, local_port: dst_port };
         log::trace!("{flow:?} <- {:?} {:?} +{}", segment.header.flags, segment.header.seq, payload.len());
         match self.flows.get(&flow).copied() {
-            Some(Place::Connection(index)) => self.handle_connection(index, &segment, payload),
-            Some(Place::HalfOpen(index)) => self.handle_half_open(index, &segment, payload),
+            Some(Place::Connection(index)) => self.handle_connection(index, &segment, payload, codepoint),
+            Some(Place::HalfOpen(index)) => self.handle_half_open(index, &segment, payload, codepoint),
             Some(Place::TimeWait(index)) => self.handle_time_wait(index, &segment, payload),
             None => self.handle_unknown(flow, &segment, payload),
         }
     }
 
-    fn handle_connection(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+    fn handle_connection(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Result<(), Drop> {
         let now = self.now;
         let connection = self.connections.at(index);
         let flow = connection.flow();
-        let outcome = connection.handle_segment(now, segment, payload);
+        let outcome = connection.handle_segment(now, segment, payload, codepoint);
         self.is_urgent |= connection.owes_duplicate_ack() && !fault::is(Fault::DuplicateAcksJoined);
         let result = match outcome {
             Outcome::Taken => Ok(()),
@@ -97,27 +106,23 @@ impl Stack {
     }
 
     /// A SYN to a listener. `previous` is what TIME-WAIT remembers of a connection that this one takes the place of.
-    fn open_half(
-        &mut self,
-        flow: Flow,
-        segment: &Segment,
-        previous: Option<(SeqNum, SeqNum)>,
-    ) -> Result<(), Drop> {
+    fn open_half(&mut self, flow: Flow, segment: &Segment, previous: Option<Last>) -> Result<(), Drop> {
         self.can_open(flow.local_port)?;
         let listener = self.listeners.get_mut(&flow.local_port).expect("can_open has looked");
         listener.half_open += 1;
-        let mut iss = isn::initial_sequence(self.now, flow, &self.isn_secret);
-        if let Some((used, _)) = previous
-            && !iss.gt(used)
+        let tcp = listener.config.tcp;
+        let mut numbers = isn::numbers(self.now, flow, &self.isn_secret);
+        if let Some(Last { snd_nxt: used, .. }) = previous
+            && !numbers.iss.gt(used)
         {
             // RFC 1122 4.2.2.13: larger than all that the previous incarnation used.
-            iss = used + (1 << 16);
+            numbers.iss = used + (1 << 16);
         }
-        let peer = Peer::from_syn(&segment.header, &segment.options, self.config.link.mtu);
+        let peer = Peer::from_syn(&segment.header, &segment.options, self.config.link.mtu).limited_to(&tcp);
         let entry = self.half_open.vacant_entry();
         let index = u32::try_from(entry.key()).expect("bounded by the backlogs");
         let timer = self.wheel.insert(TimerKey::HalfOpen(index));
-        let half_open = entry.insert(HalfOpen::new(self.now, flow, iss, peer, timer));
+        let half_open = entry.insert(HalfOpen::new(self.now, flow, numbers, peer, timer));
         half_open.previous = previous;
         self.wheel.set(timer, Some(self.now + half_open.retransmit_after()));
         self.flows.insert(flow, Place::HalfOpen(index));
@@ -126,9 +131,15 @@ impl Stack {
     }
 
     /// SYN-RECEIVED that came from LISTEN: RFC 9293 3.10.7.4, as far as it applies before the connection is made.
-    fn handle_half_open(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+    fn handle_half_open(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Result<(), Drop> {
         let half_open = &self.half_open[index as usize];
-        let (flow, iss, peer) = (half_open.flow, half_open.iss, half_open.peer);
+        let (flow, iss, peer) = (half_open.flow, half_open.numbers.iss, half_open.peer);
         let Header { flags, seq, ack, .. } = segment.header;
         if flags.has(Flags::RST) {
             return self.handle_half_open_reset(index, seq);
@@ -162,7 +173,7 @@ impl Stack {
             // The peer's data is not acknowledged, so it comes again, and finds room then or does not.
             return Err(Drop::TcpConnectionLimit);
         }
-        self.promote(index, segment, payload)
+        self.promote(index, segment, payload, codepoint)
     }
 
     /// RFC 5961 3.2: only a RST at the left edge is believed; one in the window is challenged.
@@ -183,22 +194,29 @@ impl Stack {
 
     /// Says what a half-open connection expects.
     fn acknowledge_half_open(&mut self, index: u32) {
-        let HalfOpen { flow, iss, peer, .. } = self.half_open[index as usize];
+        let half_open = self.half_open[index as usize];
+        let HalfOpen { flow, numbers, peer, .. } = half_open;
         let field = peer.window_field(self.receive_capacity(flow.local_port));
-        self.acknowledge_small(flow, iss + 1, peer.irs + 1, field);
+        self.acknowledge_small(flow, numbers.iss + 1, peer.irs + 1, field, half_open.timestamps(self.now));
     }
 
     /// The handshake did not come about. If it was in place of a connection in TIME-WAIT, that goes on waiting: the
     /// SYN was an old duplicate (RFC 9293 3.6.1, MAY-2).
     fn end_half_open(&mut self, index: u32) {
         let half_open = self.remove_half_open(index);
-        if let Some((snd_nxt, rcv_nxt)) = half_open.previous {
-            self.enter_time_wait(half_open.flow, snd_nxt, rcv_nxt);
+        if let Some(last) = half_open.previous {
+            self.enter_time_wait(half_open.flow, last);
         }
     }
 
     /// The handshake is over: the entry becomes a connection, which takes the segment.
-    fn promote(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+    fn promote(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Result<(), Drop> {
         let half_open = self.remove_half_open(index);
         let Some(listener) = self.listeners.get(&half_open.flow.local_port) else {
             self.refuse(half_open.flow, &segment.header, payload);
@@ -208,7 +226,7 @@ impl Stack {
         let connection = Connection::accept(self.now, &half_open, self.config.link.mtu, config);
         let id = self.insert_connection(connection);
         self.counters.accepted += 1;
-        self.handle_connection(id.index() as u32, segment, payload)
+        self.handle_connection(id.index() as u32, segment, payload, codepoint)
     }
 
     pub(super) fn handle_half_open_timeout(&mut self, index: u32) {
@@ -237,7 +255,7 @@ impl Stack {
     fn send_syn_ack(&mut self, index: u32) {
         let half_open = &self.half_open[index as usize];
         let capacity = self.receive_capacity(half_open.flow.local_port);
-        let (header, options) = half_open.syn_ack(self.config.link.mtu, capacity);
+        let (header, options) = half_open.syn_ack(self.now, self.config.link.mtu, capacity);
         let remote_ip = half_open.flow.remote_ip;
         self.reply(Reply::Tcp { remote_ip, header, options });
     }
@@ -248,7 +266,14 @@ impl Stack {
     }
 
     /// An ACK for a flow that has no connection to send it, as far as the rate limit of challenges goes.
-    fn acknowledge_small(&mut self, flow: Flow, seq: SeqNum, ack: SeqNum, window: u16) {
+    fn acknowledge_small(
+        &mut self,
+        flow: Flow,
+        seq: SeqNum,
+        ack: SeqNum,
+        window: u16,
+        timestamps: Option<(u32, u32)>,
+    ) {
         let now = self.now;
         if !self.limiters.challenge.allows(now) {
             return self.count(Drop::TcpChallengeLimited);
@@ -256,13 +281,14 @@ impl Stack {
         self.counters.challenges_sent += 1;
         let (src_port, dst_port) = (flow.local_port, flow.remote_port);
         let header = Header { src_port, dst_port, seq, ack, flags: Flags::ACK, window, urgent: 0 };
-        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options: Options::default() });
+        let options = Options { timestamps, ..Options::default() };
+        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options });
     }
 
     // --- TIME-WAIT -------------------------------------------------------------------------------------
 
-    pub(super) fn enter_time_wait(&mut self, flow: Flow, snd_nxt: SeqNum, rcv_nxt: SeqNum) {
-        let (index, displaced) = self.time_waits.insert(self.now, flow, snd_nxt, rcv_nxt);
+    pub(super) fn enter_time_wait(&mut self, flow: Flow, last: Last) {
+        let (index, displaced) = self.time_waits.insert(self.now, flow, last);
         if let Some(displaced) = displaced {
             self.flows.remove(&displaced);
         }
@@ -270,28 +296,33 @@ impl Stack {
     }
 
     fn handle_time_wait(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
-        let entry = self.time_waits.entry(index).clone();
+        let Entry { flow, last, .. } = *self.time_waits.entry(index);
         let Header { flags, seq, .. } = segment.header;
         if flags.has(Flags::RST) {
             // RFC 1337 3: it would let an old duplicate end the wait.
             return Err(Drop::TcpTimeWait);
         }
-        let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && seq.gt(entry.rcv_nxt);
+        let timestamp = segment.options.timestamps.map(|(value, _)| value);
+        let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && last.gives_way_to(seq, timestamp);
         if reopens && !fault::is(Fault::NoTimeWaitReopen) {
-            // RFC 1122 4.2.2.13: a new connection in place of the old one, if there can be one.
-            self.can_open(entry.flow.local_port)?;
+            // RFC 1122 4.2.2.13, RFC 6191: a new connection in place of the old one, if there can be one.
+            self.can_open(flow.local_port)?;
             self.time_waits.remove(index);
-            self.flows.remove(&entry.flow);
-            return self.open_half(entry.flow, segment, Some((entry.snd_nxt, entry.rcv_nxt)));
+            self.flows.remove(&flow);
+            return self.open_half(flow, segment, Some(last));
         }
-        if seq == entry.rcv_nxt && payload.is_empty() && !flags.has(Flags::SYN | Flags::FIN) {
+        if seq == last.rcv_nxt && payload.is_empty() && !flags.has(Flags::SYN | Flags::FIN) {
             // In order and empty: an answer would be answered, if the peer waits as we do.
             return Err(Drop::TcpTimeWait);
         }
         if flags.has(Flags::FIN) {
             self.time_waits.restart(self.now, index);
         }
-        self.acknowledge_small(entry.flow, entry.snd_nxt, entry.rcv_nxt, 0);
+        let timestamps = last.ts_recent.map(|recent| {
+            let offset = isn::numbers(self.now, flow, &self.isn_secret).ts_offset;
+            (timestamps::value(self.now, offset), recent)
+        });
+        self.acknowledge_small(flow, last.snd_nxt, last.rcv_nxt, 0, timestamps);
         Err(Drop::TcpTimeWait)
     }
 

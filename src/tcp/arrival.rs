@@ -2,13 +2,15 @@
 //!
 //! The state CLOSED is the stack's (no connection, so a RST), LISTEN and TIME-WAIT have entries of their own.
 
+use super::acknowledgment::Acknowledgment;
 use super::connection::Connection;
+use super::ecn::Codepoint;
 use super::error::Cause;
 use super::handshake::Peer;
 use super::receiver::Received;
-use super::recovery::{Duplicate, Progress};
+use super::recovery::{Frto, Phase};
+use super::scoreboard::Verdict;
 use super::state::{State, Step};
-use super::timers::Timer;
 use crate::drops::Drop;
 use crate::fault::{self, Fault};
 use crate::time::Instant;
@@ -32,13 +34,19 @@ pub enum Outcome {
 type Checked = Result<(), Outcome>;
 
 impl Connection {
-    /// Takes a segment with its payload.
-    pub fn handle_segment(&mut self, now: Instant, segment: &Segment, payload: &[u8]) -> Outcome {
+    /// Takes a segment with its payload; `codepoint` stood in its IP header.
+    pub fn handle_segment(
+        &mut self,
+        now: Instant,
+        segment: &Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Outcome {
         self.tally.segments_received += 1;
         let result = match self.state {
             State::Closed | State::Listen | State::TimeWait => self.handle_in_time_wait(&segment.header),
             State::SynSent => self.handle_in_syn_sent(now, segment, payload),
-            _ => self.handle_synchronized(now, segment.header, payload),
+            _ => self.handle_synchronized(now, *segment, payload, codepoint),
         };
         result.err().unwrap_or(Outcome::Taken)
     }
@@ -73,7 +81,7 @@ impl Connection {
         if !flags.has(Flags::SYN) {
             return Err(Outcome::Dropped(Drop::TcpBadFlags));
         }
-        self.apply(&Peer::from_syn(&segment.header, &segment.options, self.mtu));
+        self.apply(now, &Peer::from_syn(&segment.header, &segment.options, self.mtu));
         self.snd.set_window(&segment.header, u32::from(segment.header.window));
         if !acks_syn {
             // Simultaneous open: RFC 9293 3.5, figure 7.
@@ -89,28 +97,56 @@ impl Connection {
     }
 
     /// RFC 9293 3.10.7.4.
-    fn handle_synchronized(&mut self, now: Instant, mut header: Header, payload: &[u8]) -> Checked {
+    fn handle_synchronized(
+        &mut self,
+        now: Instant,
+        mut segment: Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Checked {
+        let header = &mut segment.header;
         let is_syn_ack = header.flags.has(Flags::SYN) && header.flags.has(Flags::ACK);
         if self.state == State::SynReceived && is_syn_ack && header.seq + 1 == self.rcv.nxt {
             // The SYN once more, with the ACK of ours: both sides opened at once.
             header.seq += 1;
             header.flags.0 &= !Flags::SYN.0;
         }
+        let header = segment.header;
+        self.check_timestamp(now, &segment)?;
         self.check_sequence(&header, payload)?;
         self.check_reset(&header)?;
         if !header.flags.has(Flags::ACK) {
             return Err(Outcome::Dropped(Drop::TcpNoAck));
         }
+        if let Some((value, _)) = segment.options.timestamps.filter(|_| self.ts.is_on()) {
+            self.ts.handle_value(now, value, header.seq);
+        }
+        self.ecn.handle_segment(codepoint, header.flags);
         self.handle_heard(now);
         if self.state == State::SynReceived {
-            self.handle_ack_of_syn(now, &header)?;
+            self.handle_ack_of_syn(now, &segment)?;
         }
-        self.handle_ack(now, &header, payload)?;
+        self.handle_ack(now, &segment, payload)?;
         if header.flags.has(Flags::URG) && self.state.can_receive() {
             // RFC 6093 4: the pointer names the byte after the urgent data.
             self.signals.urgent |= self.rcv.handle_urgent(header.seq + u32::from(header.urgent));
         }
         self.handle_payload_and_fin(&header, payload)
+    }
+
+    /// Before all else: PAWS, RFC 7323 5.3, R1. A RST is exempt, and a segment without the option is dropped (3.2).
+    fn check_timestamp(&mut self, now: Instant, segment: &Segment) -> Checked {
+        if !self.ts.is_on() || segment.header.flags.has(Flags::RST | Flags::SYN) {
+            return Ok(());
+        }
+        match segment.options.timestamps {
+            None => Err(Outcome::Dropped(Drop::TcpNoTimestamp)),
+            Some((value, _)) if self.ts.is_old(now, value) => {
+                self.rcv.acknowledge_now();
+                Err(Outcome::Dropped(Drop::TcpOldTimestamp))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// First: the sequence number. A RST is judged next whatever this says; a SYN is challenged wherever it
@@ -141,6 +177,9 @@ impl Connection {
             return Err(Outcome::Challenged(Drop::TcpOutOfWindow));
         }
         self.rcv.acknowledge_now();
+        if header.seq.lt(self.rcv.nxt) {
+            self.rcv.note_duplicate(header.seq, payload.len() as u32);
+        }
         Err(Outcome::Dropped(Drop::TcpOutOfWindow))
     }
 
@@ -161,7 +200,8 @@ impl Connection {
     }
 
     /// Fifth, in SYN-RECEIVED.
-    fn handle_ack_of_syn(&mut self, now: Instant, header: &Header) -> Checked {
+    fn handle_ack_of_syn(&mut self, now: Instant, segment: &Segment) -> Checked {
+        let header = &segment.header;
         if !(self.snd.una.lt(header.ack) && header.ack.le(self.snd.nxt)) {
             return Err(Outcome::Reset(Drop::TcpHandshakeBadAck, header.ack));
         }
@@ -177,20 +217,24 @@ impl Connection {
 
     fn handle_syn_acked(&mut self, now: Instant, ack: SeqNum) {
         self.due.syn = false;
-        self.rtt.handle_ack(now, ack);
         self.rtt.handle_established(self.syns_resent > 0);
+        if self.syns_resent == 0 {
+            self.rtt.handle_sample(now, now.since(self.last_data_sent), 1);
+        }
         if self.syns_resent > 1 {
             self.congestion.handle_lost_syns();
         }
         self.snd.handle_ack(ack);
-        self.timers.stop(Timer::Retransmit);
+        self.set_pace();
+        self.arm_guard(now);
         self.handle_progress();
         self.handle_heard(now);
         self.signals.connected = true;
     }
 
     /// Fifth, in the other states.
-    fn handle_ack(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Checked {
+    fn handle_ack(&mut self, now: Instant, segment: &Segment, payload: &[u8]) -> Checked {
+        let header = &segment.header;
         let ack = header.ack;
         if ack.gt(self.snd.nxt) {
             return Err(Outcome::Challenged(Drop::TcpAckUnsent));
@@ -201,43 +245,23 @@ impl Connection {
         }
         let was_closed = self.snd.wnd == 0;
         let window_changed = ack.ge(self.snd.una) && self.snd.handle_window(header);
-        if ack.gt(self.snd.una) {
-            self.handle_new_ack(now, ack);
-        } else if self.is_duplicate_ack(header, payload, window_changed) {
-            self.handle_duplicate_ack();
-        }
+        self.handle_acknowledgment(
+            now,
+            Acknowledgment {
+                ack,
+                sack: &segment.options.sack,
+                echo: segment.options.timestamps.filter(|_| self.ts.is_on()).map(|(_, echo)| echo),
+                is_duplicate: self.is_duplicate_ack(header, payload, window_changed),
+                has_ece: header.flags.has(Flags::ECE),
+            },
+        );
         if was_closed && self.snd.wnd > 0 {
-            self.handle_window_opened();
+            self.handle_window_opened(now);
         }
         if self.snd.is_fin_acked() {
             self.handle_fin_acked(now);
         }
         Ok(())
-    }
-
-    fn handle_new_ack(&mut self, now: Instant, ack: SeqNum) {
-        let acked = ack - self.snd.una;
-        self.rtt.handle_ack(now, ack);
-        self.snd.handle_ack(ack);
-        self.limited_sent = 0;
-        self.last_taken = now;
-        let flight = self.snd.flight();
-        match self.recovery.handle_ack(self.snd.una) {
-            Progress::Partial => self.congestion.handle_partial_ack(acked),
-            Progress::Recovered => self.congestion.handle_recovered(flight),
-            Progress::Normal | Progress::Resending => {
-                // RFC 5681 3.1 grows the window for what fills it; one that nobody fills is not tested.
-                if self.is_cwnd_limited {
-                    self.congestion.handle_ack(acked);
-                }
-            }
-        }
-        // RFC 6298 5.2 and 5.3.
-        self.timers.stop(Timer::Retransmit);
-        if flight > 0 {
-            self.timers.set(Timer::Retransmit, now + self.rtt.rto());
-        }
-        self.handle_progress();
     }
 
     /// RFC 5681 2.
@@ -249,25 +273,16 @@ impl Connection {
             && !window_changed
     }
 
-    fn handle_duplicate_ack(&mut self) {
-        match self.recovery.handle_duplicate(self.snd.una, self.snd.nxt) {
-            // RFC 5681 3.2, step 2: what limited transmit let out does not count.
-            Duplicate::Retransmit => {
-                let flight = self.snd.flight().saturating_sub(self.limited_sent);
-                self.congestion.handle_fast_retransmit(flight);
-            }
-            Duplicate::Inflate => self.congestion.handle_duplicate_ack(),
-            Duplicate::Early | Duplicate::Ignore => {}
-        }
-    }
-
     /// A closed window opened: what was in flight when it closed was perhaps not taken, and is sent again now,
     /// but once: a peer that opens and closes its window must not have all of it for each pair of ACKs.
-    fn handle_window_opened(&mut self) {
-        self.timers.stop(Timer::Persist);
-        if self.snd.flight() > 0 && !self.recovery.is_resending() {
-            self.recovery.handle_timeout(self.snd.una, self.snd.nxt);
+    fn handle_window_opened(&mut self, now: Instant) {
+        if self.snd.flight() > 0 && !self.recovery.is_after_timeout() {
+            self.board.mark_lost(self.snd.una, |_| Verdict::Lost);
+            self.recovery.begin(Phase::Loss(Frto::Off), self.snd.nxt, true);
+            self.recovery.undo = None;
         }
+        self.rto_from = now;
+        self.arm_guard(now);
     }
 
     fn handle_fin_acked(&mut self, now: Instant) {

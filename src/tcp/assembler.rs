@@ -1,19 +1,27 @@
 //! What arrived out of order: pieces that wait for the bytes before them (RFC 9293 3.10.7.4, SHLD-31).
 //!
-//! Pieces do not overlap; what came first stays. Each is copied into memory of its own size, since it may have
-//! to wait. Positions count from the beginning of the stream and so never wrap.
+//! Pieces that touch form a run; runs neither overlap nor touch, and each is a block of SACK. What came first stays.
+//! Each piece is copied into memory of its own size, since it may have to wait. Positions count from the beginning of
+//! the stream and so never wrap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
 use crate::limits;
 
-/// The pieces, by where they begin.
+/// The runs, by where they begin.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    pieces: BTreeMap<u64, Bytes>,
+    runs: BTreeMap<u64, Run>,
+    pieces: usize,
     len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    end: u64,
+    pieces: VecDeque<Bytes>,
 }
 
 /// There is no room for another piece.
@@ -28,7 +36,13 @@ impl Assembler {
 
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.runs.is_empty()
+    }
+
+    /// The run that holds the byte at `position`.
+    pub fn run_at(&self, position: u64) -> Option<(u64, u64)> {
+        let (&start, run) = self.runs.range(..=position).next_back()?;
+        (position < run.end).then_some((start, run.end))
     }
 
     /// Takes what of `bytes`, which begin at `start`, is not here yet.
@@ -37,38 +51,52 @@ impl Assembler {
     /// [`Full`] when a piece could not be taken; the peer will send it again.
     pub fn insert(&mut self, start: u64, bytes: &[u8]) -> Result<(), Full> {
         let end = start + bytes.len() as u64;
-        let mut at = start;
-        // The piece that begins before us may reach into us.
-        if let Some((&first, piece)) = self.pieces.range(..=start).next_back() {
-            at = at.max(first + piece.len() as u64);
-        }
+        // The run that begins before us may reach us; otherwise ours is a new one.
+        let reaching = self.runs.range(..=start).next_back().filter(|(_, run)| run.end >= start);
+        let (key, mut at) = reaching.map_or((start, start), |(&key, run)| (key, run.end));
+        let mut run = self.runs.remove(&key).unwrap_or(Run { end: start, pieces: VecDeque::new() });
+        let mut result = Ok(());
         while at < end {
-            let next = self.pieces.range(at..end).next().map(|(&first, piece)| (first, piece.len() as u64));
-            let gap_end = next.map_or(end, |(first, _)| first);
+            let next = self.runs.range(at..=end).next().map(|(&next, _)| next);
+            let gap_end = next.unwrap_or(end);
             if at < gap_end {
-                if self.pieces.len() >= limits::OUT_OF_ORDER_PIECES {
-                    return Err(Full);
+                if self.pieces >= limits::OUT_OF_ORDER_PIECES {
+                    result = Err(Full);
+                    break;
                 }
                 let gap = &bytes[(at - start) as usize..(gap_end - start) as usize];
-                self.pieces.insert(at, Bytes::copy_from_slice(gap));
+                run.pieces.push_back(Bytes::copy_from_slice(gap));
+                run.end = gap_end;
+                self.pieces += 1;
                 self.len += gap.len();
             }
-            at = next.map_or(end, |(first, len)| first + len);
+            if let Some(mut next) = next.and_then(|next| self.runs.remove(&next)) {
+                run.pieces.append(&mut next.pieces);
+                run.end = next.end;
+            }
+            at = run.end;
         }
-        Ok(())
+        if !run.pieces.is_empty() {
+            self.runs.insert(key, run);
+        }
+        result
     }
 
     /// Takes the piece that continues the stream at `position`, if it is here. What lies before is forgotten.
     pub fn pop(&mut self, position: u64) -> Option<Bytes> {
-        while let Some(entry) = self.pieces.first_entry() {
-            let (start, len) = (*entry.key(), entry.get().len());
+        while let Some((&start, _)) = self.runs.first_key_value() {
             if start > position {
                 return None;
             }
-            let piece = entry.remove();
-            self.len -= len;
+            let mut run = self.runs.remove(&start)?;
+            let piece = run.pieces.pop_front().expect("a run holds a piece");
+            self.pieces -= 1;
+            self.len -= piece.len();
+            if !run.pieces.is_empty() {
+                self.runs.insert(start + piece.len() as u64, run);
+            }
             let skip = (position - start) as usize;
-            if skip < len {
+            if skip < piece.len() {
                 return Some(piece.slice(skip..));
             }
         }
@@ -106,6 +134,22 @@ mod tests {
             a.insert(n * 2, b"x").unwrap();
         }
         assert_eq!(a.insert(1, b"y"), Err(Full));
+        assert_eq!((a.insert(0, b"x"), a.insert(2, b"x")), (Ok(()), Ok(())), "what is here needs no room");
+    }
+
+    #[test]
+    fn pieces_that_touch_are_one_run() {
+        let mut a = Assembler::default();
+        for start in [10, 30, 20, 14] {
+            a.insert(start, b"aaaa").unwrap();
+        }
+        let runs = |a: &Assembler| [10, 17, 18, 20, 23, 30].map(|at| a.run_at(at));
+        let (first, second, third) = (Some((10, 18)), Some((20, 24)), Some((30, 34)));
+        assert_eq!(runs(&a), [first, first, None, second, second, third]);
+        a.insert(18, b"bbbbbbbbbbbb").unwrap();
+        assert_eq!(a.run_at(10), Some((10, 34)));
+        assert_eq!(a.pop(10).unwrap(), "aaaa");
+        assert_eq!(a.run_at(14), Some((14, 34)));
     }
 
     proptest! {
@@ -126,7 +170,10 @@ mod tests {
                     at += piece.len();
                     out.extend(piece);
                 }
-                prop_assert_eq!(a.len(), a.pieces.values().map(Bytes::len).sum::<usize>());
+                let pieces = || a.runs.values().flat_map(|run| &run.pieces);
+                prop_assert_eq!((a.len(), a.pieces), (pieces().map(Bytes::len).sum(), pieces().count()));
+                let spans: Vec<_> = a.runs.iter().map(|(start, run)| (*start, run.end)).collect();
+                prop_assert!(spans.windows(2).all(|w| w[0].1 < w[1].0), "{spans:?}");
             }
             prop_assert_eq!(&out[..], &stream[..at]);
         }

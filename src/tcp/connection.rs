@@ -6,17 +6,24 @@
 
 use bytes::Bytes;
 
-use super::congestion::Congestion;
+use super::congestion::{Algorithm, Congestion};
+use super::ecn::Ecn;
 use super::error::{Cause, ReadError, WriteError};
 use super::flow::Flow;
 use super::handshake::{self, HalfOpen, Peer};
+use super::isn::Numbers;
+use super::pacing::Pacing;
+use super::rack::Rack;
 use super::receiver::Receiver;
 use super::recovery::Recovery;
 use super::report::Tally;
 use super::rtt::Rtt;
+use super::scoreboard::Scoreboard;
 use super::sender::Sender;
 use super::state::{State, Step};
+use super::time_wait::Last;
 use super::timers::{Timer, Timers};
+use super::timestamps::Timestamps;
 use crate::limits;
 use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
@@ -37,6 +44,16 @@ pub struct Config {
     pub send_buffer: usize,
     /// Bytes that may wait unread: what the window offers.
     pub receive_buffer: usize,
+    /// How the congestion window grows, and by how much a loss reduces it.
+    pub congestion: Algorithm,
+    /// Selective acknowledgments (RFC 2018), if the peer wants them too; and with them RACK-TLP (RFC 8985).
+    pub sack: bool,
+    /// Timestamps (RFC 7323), if the peer wants them too.
+    pub timestamps: bool,
+    /// Explicit congestion notification (RFC 3168), if the peer wants it too.
+    pub ecn: bool,
+    /// Spread what leaves over the round trip.
+    pub pacing: bool,
 }
 
 impl Default for Config {
@@ -48,10 +65,17 @@ impl Default for Config {
             user_timeout: Duration::from_secs(120),
             send_buffer: limits::SEND_BUFFER,
             receive_buffer: limits::RECEIVE_BUFFER,
+            congestion: Algorithm::default(),
+            sack: true,
+            timestamps: true,
+            ecn: true,
+            pacing: true,
         }
     }
 }
 
+/// Bytes of the option in every segment (RFC 7323 A).
+const TIMESTAMPS_LEN: u16 = 12;
 /// How long to wait for a FIN when the user is gone; Linux waits as long.
 const FIN_WAIT_2: Duration = Duration::from_secs(60);
 
@@ -82,8 +106,13 @@ pub struct Connection {
     pub(super) snd: Sender,
     pub(super) rcv: Receiver,
     pub(super) rtt: Rtt,
+    pub(super) board: Scoreboard,
+    pub(super) rack: Rack,
     pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
+    pub(super) pacing: Pacing,
+    pub(super) ts: Timestamps,
+    pub(super) ecn: Ecn,
     pub(super) timers: Timers,
     pub(super) config: Config,
     pub(super) signals: Signals,
@@ -96,6 +125,8 @@ pub struct Connection {
     pub(super) syns_resent: u8,
     /// The window held data back when the last segment was looked for.
     pub(super) is_cwnd_limited: bool,
+    /// The peer's window held data back when the last segment was looked for.
+    pub(super) is_window_limited: bool,
     /// Since when something has waited for an ACK that does not come.
     pub(super) stalled_since: Option<Instant>,
     pub(super) persist_backoff: u32,
@@ -105,8 +136,14 @@ pub struct Connection {
     pub(super) last_data_sent: Instant,
     /// When the peer last took something of what is queued, or the first of that was queued.
     pub(super) last_taken: Instant,
-    /// Bytes in flight that only limited transmit let out.
-    pub(super) limited_sent: u32,
+    /// Both sides take SACK.
+    pub(super) uses_sack: bool,
+    /// From when the retransmission timer counts.
+    pub(super) rto_from: Instant,
+    /// From when the timer of the loss probe counts.
+    pub(super) probe_from: Instant,
+    /// When the reordering window of what was overtaken is over.
+    pub(super) reorder_at: Option<Instant>,
     /// Tell the user when no more than so many bytes wait to be sent.
     notify_below: Option<usize>,
     pub(super) mtu: usize,
@@ -123,12 +160,14 @@ pub(super) struct Due {
     pub(super) probe: bool,
     /// New data although the window is small: the override of RFC 9293 3.8.6.2.1.
     pub(super) small: bool,
+    /// A segment that shows whether the last ones were lost (RFC 8985 7).
+    pub(super) loss_probe: bool,
 }
 
 impl Connection {
     /// A connection that we open: RFC 9293 3.10.1, active.
-    pub fn connect(now: Instant, flow: Flow, iss: SeqNum, mtu: usize, config: Config) -> Self {
-        let mut connection = Self::new(now, flow, iss, mtu, config);
+    pub fn connect(now: Instant, flow: Flow, numbers: Numbers, mtu: usize, config: Config) -> Self {
+        let mut connection = Self::new(now, flow, numbers, mtu, config);
         connection.step(Step::ActiveOpen);
         connection.is_active = true;
         connection.due.syn = true;
@@ -137,28 +176,31 @@ impl Connection {
 
     /// A connection whose half-open entry is being acknowledged: the segment that does so comes next.
     pub fn accept(now: Instant, half_open: &HalfOpen, mtu: usize, config: Config) -> Self {
-        let mut connection = Self::new(now, half_open.flow, half_open.iss, mtu, config);
+        let mut connection = Self::new(now, half_open.flow, half_open.numbers, mtu, config);
         connection.step(Step::PassiveOpen);
         connection.step(Step::Syn);
         connection.snd.handle_syn_sent();
         connection.syns_resent = half_open.resent();
-        connection.apply(&half_open.peer);
-        if connection.syns_resent == 0 {
-            connection.rtt.handle_sent(half_open.began, half_open.iss + 1);
-        }
+        connection.apply(half_open.began, &half_open.peer);
+        connection.last_data_sent = half_open.began;
         connection
     }
 
-    fn new(now: Instant, flow: Flow, iss: SeqNum, mtu: usize, config: Config) -> Self {
-        let mss = handshake::local_mss(mtu);
+    fn new(now: Instant, flow: Flow, numbers: Numbers, mtu: usize, config: Config) -> Self {
+        let (mss, iss) = (handshake::local_mss(mtu), numbers.iss);
         Self {
             flow,
             state: State::Closed,
             snd: Sender::new(iss, mss),
             rcv: Receiver::new(config.receive_buffer),
             rtt: Rtt::default(),
-            congestion: Congestion::new(u32::from(mss)),
+            board: Scoreboard::default(),
+            rack: Rack::new(iss),
+            congestion: Congestion::new(u32::from(mss), config.congestion, config.pacing),
             recovery: Recovery::new(iss),
+            pacing: Pacing::default(),
+            ts: Timestamps::new(numbers),
+            ecn: Ecn::default(),
             timers: Timers::default(),
             config,
             signals: Signals::default(),
@@ -168,13 +210,17 @@ impl Connection {
             is_active: false,
             syns_resent: 0,
             is_cwnd_limited: false,
+            is_window_limited: false,
             stalled_since: None,
             persist_backoff: 0,
             keep_alive_probes: 0,
             last_received: now,
             last_data_sent: now,
             last_taken: now,
-            limited_sent: 0,
+            uses_sack: false,
+            rto_from: now,
+            probe_from: now,
+            reorder_at: None,
             notify_below: None,
             mtu,
             opened: now,
@@ -182,16 +228,30 @@ impl Connection {
         }
     }
 
-    /// What the peer's SYN said becomes what we do.
-    pub(super) fn apply(&mut self, peer: &Peer) {
+    /// What the peer's SYN said, which came at `now`, becomes what we do.
+    pub(super) fn apply(&mut self, now: Instant, peer: &Peer) {
         let capacity = self.config.receive_buffer;
+        let peer = peer.limited_to(&self.config);
         self.rcv.start(peer.irs, handshake::unscaled_window(capacity));
         self.snd.mss = peer.mss;
-        self.congestion = Congestion::new(u32::from(peer.mss));
         if let Some(shift) = peer.window_scale {
             self.snd.shift = shift;
             self.rcv.shift = handshake::window_scale_for(capacity);
         }
+        if let Some(timestamp) = peer.timestamp {
+            self.ts.start(now, timestamp, self.rcv.nxt);
+            self.snd.mss -= TIMESTAMPS_LEN;
+        }
+        if peer.sack {
+            self.uses_sack = true;
+            self.rcv.report_gaps();
+        }
+        if peer.ecn {
+            self.ecn.start();
+        }
+        let mss = u32::from(self.snd.mss);
+        self.congestion = Congestion::new(mss, self.config.congestion, self.config.pacing);
+        self.pacing.handle_idle(self.congestion.window());
         (self.snd.wnd, self.snd.max_wnd) = (u32::from(peer.window), u32::from(peer.window));
     }
 
@@ -218,8 +278,8 @@ impl Connection {
     }
 
     /// What the peer expects next, and what we do: all that TIME-WAIT needs.
-    pub fn final_numbers(&self) -> (SeqNum, SeqNum) {
-        (self.snd.nxt, self.rcv.nxt)
+    pub fn last(&self) -> Last {
+        Last { snd_nxt: self.snd.nxt, rcv_nxt: self.rcv.nxt, ts_recent: self.ts.recent() }
     }
 
     /// Bytes of payload held for either direction.
@@ -428,6 +488,7 @@ impl Connection {
             self.rcv.discard();
         }
         self.snd.discard();
+        self.board = Scoreboard::default();
         self.signals.closed = true;
     }
 
@@ -480,18 +541,21 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ecn::Codepoint;
     use super::*;
     use crate::wire::tcp::{Flags, Segment};
     use crate::wire::tcp_options::Options;
     use std::net::Ipv4Addr;
 
     const ISS: SeqNum = SeqNum(1000);
+    const NUMBERS: Numbers = Numbers { iss: ISS, ts_offset: 0 };
     const IRS: SeqNum = SeqNum(5000);
 
     fn give(connection: &mut Connection, now: Instant, flags: Flags, seq: SeqNum, ack: SeqNum, window: u16) {
         let header = Header { src_port: 9, dst_port: 80, seq, ack, flags, window, urgent: 0 };
         let options = Options { mss: Some(1460), ..Options::default() };
-        connection.handle_segment(now, &Segment { header, options, header_len: 20 }, b"");
+        let segment = Segment { header, options, header_len: 20 };
+        connection.handle_segment(now, &segment, b"", Codepoint::NotEct);
     }
 
     /// Takes all segments: bytes of their payloads.
@@ -504,7 +568,7 @@ mod tests {
     /// A connection that has sent what it may of 100,000 bytes, and how much that was.
     fn sending() -> (Connection, usize) {
         let flow = Flow { remote_ip: Ipv4Addr::new(192, 0, 2, 1), remote_port: 9, local_port: 80 };
-        let mut connection = Connection::connect(Instant::ZERO, flow, ISS, 1500, Config::default());
+        let mut connection = Connection::connect(Instant::ZERO, flow, NUMBERS, 1500, Config::default());
         drain(&mut connection, Instant::ZERO);
         give(&mut connection, Instant::ZERO, Flags::SYN | Flags::ACK, IRS, ISS + 1, 60_000);
         connection.write(Instant::ZERO, Bytes::from(vec![7; 100_000])).unwrap();

@@ -4,8 +4,12 @@
 //! [`Connection`](super::connection::Connection) when its SYN is acknowledged. Deviation: it is given up after
 //! five SYN-ACKs sent again (63 s), as in Linux, where RFC 1122 4.2.3.5 asks for three minutes.
 
+use super::connection::Config;
 use super::flow::Flow;
+use super::isn::Numbers;
 use super::rtt::Rtt;
+use super::time_wait::Last;
+use super::timestamps;
 use crate::drops::Drop;
 use crate::time::{Duration, Instant};
 use crate::wheel::TimerId;
@@ -32,18 +36,36 @@ pub struct Peer {
     pub window_scale: Option<u8>,
     /// The window of its SYN, which is never scaled.
     pub window: u16,
+    /// It takes SACK (RFC 2018 2).
+    pub sack: bool,
+    /// TSval of its SYN, if it uses timestamps (RFC 7323 3.2).
+    pub timestamp: Option<u32>,
+    /// Its SYN asked for ECN, or its SYN-ACK agreed to it (RFC 3168 6.1.1).
+    pub ecn: bool,
 }
 
 impl Peer {
     /// Reads a SYN, for segments that leave on a link with `mtu` (RFC 9293 3.7.1, MUST-16).
     pub fn from_syn(header: &Header, options: &Options, mtu: usize) -> Self {
         let link_mss = local_mss(mtu);
+        let ecn_flags = [Flags::ECE, Flags::CWR].map(|flag| header.flags.has(flag));
         Self {
             irs: header.seq,
             mss: options.mss.unwrap_or(DEFAULT_MSS).max(MIN_MSS).min(link_mss),
             window_scale: options.window_scale.map(|s| s.min(MAX_WINDOW_SCALE)),
             window: header.window,
+            sack: options.sack_permitted,
+            timestamp: options.timestamps.map(|(value, _)| value),
+            ecn: ecn_flags == [true, !header.flags.has(Flags::ACK)],
         }
+    }
+
+    /// Without what we do not want.
+    pub fn limited_to(mut self, config: &Config) -> Self {
+        self.sack &= config.sack;
+        self.timestamp = self.timestamp.filter(|_| config.timestamps);
+        self.ecn &= config.ecn;
+        self
     }
 }
 
@@ -90,16 +112,16 @@ pub fn window_scale_for(capacity: usize) -> u8 {
 pub struct HalfOpen {
     /// Which one.
     pub flow: Flow,
-    /// Our initial sequence number.
-    pub iss: SeqNum,
-    /// What the peer said.
+    /// What we begin with.
+    pub numbers: Numbers,
+    /// What the peer said, as far as we want it too.
     pub peer: Peer,
     /// Its place in the timing wheel.
     pub timer: TimerId,
     /// When the first SYN-ACK left.
     pub began: Instant,
-    /// What TIME-WAIT remembers of the connection that this one takes the place of: SND.NXT and RCV.NXT.
-    pub previous: Option<(SeqNum, SeqNum)>,
+    /// What TIME-WAIT remembers of the connection that this one takes the place of.
+    pub previous: Option<Last>,
     sent: u8,
 }
 
@@ -114,8 +136,13 @@ pub enum Overdue {
 
 impl HalfOpen {
     /// A connection whose first SYN-ACK leaves now.
-    pub fn new(now: Instant, flow: Flow, iss: SeqNum, peer: Peer, timer: TimerId) -> Self {
-        Self { flow, iss, peer, timer, began: now, previous: None, sent: 1 }
+    pub fn new(now: Instant, flow: Flow, numbers: Numbers, peer: Peer, timer: TimerId) -> Self {
+        Self { flow, numbers, peer, timer, began: now, previous: None, sent: 1 }
+    }
+
+    /// The timestamps of a segment that leaves now, if they are in use.
+    pub fn timestamps(&self, now: Instant) -> Option<(u32, u32)> {
+        self.peer.timestamp.map(|echo| (timestamps::value(now, self.numbers.ts_offset), echo))
     }
 
     /// When the SYN-ACK is to be sent again, counted from now.
@@ -138,18 +165,26 @@ impl HalfOpen {
     }
 
     /// The SYN-ACK, for a receive buffer of `capacity` bytes.
-    pub fn syn_ack(&self, mtu: usize, capacity: usize) -> (Header, Options) {
+    pub fn syn_ack(&self, now: Instant, mtu: usize, capacity: usize) -> (Header, Options) {
+        let ecn = if self.peer.ecn { Flags::ECE } else { Flags(0) };
         let header = Header {
             src_port: self.flow.local_port,
             dst_port: self.flow.remote_port,
-            seq: self.iss,
+            seq: self.numbers.iss,
             ack: self.peer.irs + 1,
-            flags: Flags::SYN | Flags::ACK,
+            flags: Flags::SYN | Flags::ACK | ecn,
             window: unscaled_window(capacity),
             urgent: 0,
         };
         let window_scale = self.peer.window_scale.map(|_| window_scale_for(capacity));
-        (header, Options { mss: Some(local_mss(mtu)), window_scale, ..Options::default() })
+        let options = Options {
+            mss: Some(local_mss(mtu)),
+            window_scale,
+            sack_permitted: self.peer.sack,
+            timestamps: self.timestamps(now),
+            ..Options::default()
+        };
+        (header, options)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Initial sequence numbers: RFC 6528. `ISN = M + F(flow, secret)`, with M a clock of 4 microseconds.
+//! The numbers that a connection begins with: its initial sequence number (RFC 6528: `ISN = M + F(flow, secret)`, with M
+//! a clock of 4 microseconds), and the offset of its timestamps (RFC 7323 5.4).
 
 use super::flow::Flow;
 use crate::fault::{self, Fault};
@@ -6,13 +7,22 @@ use crate::rand::KeyedHash;
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
 
-/// The initial sequence number of a flow that begins now (RFC 9293 MUST-8).
-pub fn initial_sequence(now: Instant, flow: Flow, secret: &KeyedHash) -> SeqNum {
-    if fault::is(Fault::IsnConstant) {
-        return SeqNum(1);
-    }
+/// What a connection begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Our initial sequence number (RFC 9293 MUST-8).
+    pub iss: SeqNum,
+    /// What is added to the clock of our timestamps. It is the same for all connections of a flow, so that their
+    /// timestamps rise from each to the next (RFC 6191), and tells nothing of those of others.
+    pub ts_offset: u32,
+}
+
+/// The numbers of a flow that begins now.
+pub fn numbers(now: Instant, flow: Flow, secret: &KeyedHash) -> Numbers {
+    let hash = secret.hash(&flow.to_bytes());
     let clock = (now.as_nanos() / 4_000) as u32;
-    SeqNum(secret.hash(&flow.to_bytes()) as u32) + clock
+    let iss = if fault::is(Fault::IsnConstant) { SeqNum(1) } else { SeqNum(hash as u32) + clock };
+    Numbers { iss, ts_offset: (hash >> 32) as u32 }
 }
 
 #[cfg(test)]
@@ -27,10 +37,12 @@ mod tests {
         let secret = Seed::from_u64(1).stream(Purpose::Secrets).key();
         let flow = |port| Flow { remote_ip: Ipv4Addr::new(192, 0, 2, 1), remote_port: port, local_port: 80 };
         let later = Instant::ZERO + Duration::from_millis(4);
-        let first = initial_sequence(Instant::ZERO, flow(1000), &secret);
-        assert_eq!(initial_sequence(later, flow(1000), &secret) - first, 1000);
-        assert_ne!(initial_sequence(Instant::ZERO, flow(1001), &secret), first);
-        let other = Seed::from_u64(2).stream(Purpose::Secrets).key();
-        assert_ne!(initial_sequence(Instant::ZERO, flow(1000), &other), first);
+        let first = numbers(Instant::ZERO, flow(1000), &secret);
+        let second = numbers(later, flow(1000), &secret);
+        assert_eq!((second.iss - first.iss, second.ts_offset), (1000, first.ts_offset));
+        let other_flow = numbers(Instant::ZERO, flow(1001), &secret);
+        assert!(other_flow.iss != first.iss && other_flow.ts_offset != first.ts_offset);
+        let other_secret = Seed::from_u64(2).stream(Purpose::Secrets).key();
+        assert_ne!(numbers(Instant::ZERO, flow(1000), &other_secret).iss, first.iss);
     }
 }

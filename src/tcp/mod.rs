@@ -5,32 +5,43 @@
 //! Half-open connections and those in TIME-WAIT are small entries of their own; the stack holds all three and
 //! finds them through [`flow::Flow`].
 //!
-//! Left out so far: SACK, timestamps, ECN, path MTU discovery, SYN cookies, buffers that tune themselves.
+//! Left out so far: path MTU discovery, SYN cookies, buffers that tune themselves.
 
 pub mod assembler;
 pub mod congestion;
 pub mod connection;
+pub mod ecn;
 pub mod error;
 pub mod flow;
 pub mod handshake;
 pub mod isn;
+pub mod pacing;
+pub mod prr;
+pub mod rack;
 pub mod receive_buffer;
 pub mod receiver;
 pub mod recovery;
 pub mod report;
 pub mod rtt;
+pub mod sack;
+pub mod scoreboard;
 pub mod send_buffer;
 pub mod sender;
 pub mod state;
 pub mod time_wait;
 pub mod timers;
+pub mod timestamps;
 
+mod acknowledgment;
 mod arrival;
 mod timeout;
 mod transmit;
 
 pub use arrival::Outcome;
+pub use congestion::Algorithm;
 pub use connection::{Config, Connection};
 pub use error::{Cause, ReadError, WriteError};
 pub use flow::Flow;
+pub use isn::Numbers;
 pub use state::State;
+pub use transmit::Departure;

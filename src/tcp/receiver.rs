@@ -5,12 +5,15 @@
 //!   read   |  unread (buffer)  | nxt    out of order, gaps     | right_edge
 //!          [------------------ capacity -----------------------]
 //! ```
-//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14).
+//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14). What stands behind a gap is told in
+//! blocks of SACK (`sack.rs`).
 
 use super::assembler::{Assembler, Full};
 use super::receive_buffer::ReceiveBuffer;
+use super::sack::Reported;
 use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
+use crate::wire::tcp_options::SackBlocks;
 
 /// Smallest segment that counts as full when every second one is acknowledged.
 const MIN_FULL: usize = 536;
@@ -40,6 +43,8 @@ pub struct Receiver {
     unacked: usize,
     /// The largest payload seen: the peer's full segment.
     full: usize,
+    /// What the next ACK reports of what waits behind a gap; `None` when the peer does not want to know.
+    reported: Option<Reported>,
 }
 
 /// Whether an ACK is owed; what is more urgent is greater.
@@ -83,7 +88,24 @@ impl Receiver {
             acknowledge: Acknowledge::No,
             unacked: 0,
             full: MIN_FULL,
+            reported: None,
         }
+    }
+
+    /// The peer wants to know what stands behind gaps (RFC 2018 2).
+    pub fn report_gaps(&mut self) {
+        self.reported = Some(Reported::default());
+    }
+
+    /// The blocks of SACK of a segment that leaves now.
+    pub fn sack_blocks(&mut self) -> SackBlocks {
+        let origin = (self.nxt, self.received);
+        self.reported.as_mut().map_or_else(SackBlocks::default, |r| r.blocks(&self.assembler, origin))
+    }
+
+    /// Bytes of options that [`sack_blocks`](Self::sack_blocks) would take up.
+    pub fn sack_len(&self) -> usize {
+        self.reported.as_ref().map_or(0, |reported| reported.option_len(&self.assembler))
     }
 
     /// The peer's SYN had the sequence number `irs`; ours offers this window.
@@ -124,6 +146,7 @@ impl Receiver {
     /// Takes a payload that begins at `seq`; what lies outside the window is cut off. Owes the ACK that RFC 9293
     /// 3.8.6.3 and RFC 5681 4.2 ask for.
     pub fn handle_payload(&mut self, seq: SeqNum, payload: &[u8]) -> Received {
+        self.note_duplicate(seq, payload.len() as u32);
         let (seq, payload) = self.trim(seq, payload);
         self.full = self.full.max(payload.len());
         if payload.is_empty() {
@@ -137,7 +160,11 @@ impl Receiver {
             // RFC 5681 4.2: an immediate duplicate ACK.
             self.owe(Acknowledge::Duplicate);
             let position = self.received + u64::from(seq - self.nxt);
-            return match self.assembler.insert(position, payload) {
+            let result = self.assembler.insert(position, payload);
+            if let Some(reported) = &mut self.reported {
+                reported.handle_arrival(position, &self.assembler);
+            }
+            return match result {
                 Ok(()) => Received::OutOfOrder,
                 Err(Full) => Received::NoRoom,
             };
@@ -159,6 +186,23 @@ impl Receiver {
             self.owe(Acknowledge::Delayed);
         }
         Received::InOrder
+    }
+
+    /// `len` bytes that begin at `seq` have come: if some were here already, the peer is told which (RFC 2883 4), with
+    /// an ACK that no later one stands for.
+    pub fn note_duplicate(&mut self, seq: SeqNum, len: u32) {
+        let Some(reported) = self.reported.as_mut().filter(|_| len > 0 && !fault::is(Fault::NoDsack)) else {
+            return;
+        };
+        let end = seq + len;
+        if seq.lt(self.nxt) {
+            reported.handle_duplicate(seq, end.min(self.nxt));
+        } else {
+            let position = self.received + u64::from(seq - self.nxt);
+            let Some((_, run_end)) = self.assembler.run_at(position) else { return };
+            reported.handle_duplicate(seq, end.min(seq + (run_end - position) as u32));
+        }
+        self.owe(Acknowledge::Duplicate);
     }
 
     /// Notes a FIN that stands at `seq`. True when everything before it is here, which happens once.

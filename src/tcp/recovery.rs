@@ -1,226 +1,225 @@
-//! What is lost and must be sent again: fast retransmit and fast recovery without SACK (RFC 5681 3.2, RFC 6582),
-//! and the way back after a timeout.
+//! Where recovery from losses stands, and what it takes to see that there were none.
 //!
 //! ```text
-//! Open --3 duplicate ACKs--> Fast --all of it acknowledged--> Open
-//!   `------timeout---------> Loss --all of it acknowledged--> Open
+//! Open --something is lost, or ECE--> Fast --all of it acknowledged--> Open
+//!   `-----------timeout-------------> Loss --all of it acknowledged--> Open
 //! ```
+//! What is lost the scoreboard knows (`scoreboard.rs`), RACK and duplicate ACKs find it (`rack.rs`, `acknowledgment.rs`),
+//! and how fast it is sent again PRR says (`prr.rs`). From any phase a reduction that turns out to be unfounded leads
+//! back to Open with the window of before (RFC 3522, RFC 5682, RFC 3708).
 
-use crate::fault::{self, Fault};
+use super::congestion::Congestion;
+use super::prr::Prr;
+use super::rack::DUPLICATE_THRESHOLD;
+use super::timestamps;
 use crate::wire::seq::SeqNum;
 
-/// RFC 5681 3.2.
-const DUPLICATE_THRESHOLD: u32 = 3;
-
-/// Where recovery stands.
+/// Recovery of one connection.
 #[derive(Clone, Debug)]
 pub struct Recovery {
-    phase: Phase,
-    duplicates: u32,
-    /// RFC 6582 3.2, step 1: no fast retransmit for losses of a window that was recovered already.
-    recover: SeqNum,
-    /// The first segment not acknowledged is to be sent again.
-    resend_first: bool,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Recovery is over when everything before this is acknowledged. Without SACK no fast retransmit for losses of a
+    /// window that was recovered already (RFC 6582 3.2, step 1).
+    pub recover: SeqNum,
+    /// Duplicate ACKs of a peer without SACK: segments of which only the number is known to have arrived.
+    pub duplicates: u32,
+    /// The next of the lost leaves whatever the window says.
+    pub is_first_due: bool,
+    /// What the last reduction did away with, while it may prove unfounded.
+    pub undo: Option<Box<Undo>>,
+    /// The loss probe that is not answered yet (RFC 8985 7).
+    pub probe: Option<Probe>,
+    /// No RTT was measured since the last loss probe.
+    pub has_probed: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+/// Where recovery stands.
+#[derive(Clone, Copy, Debug)]
+pub enum Phase {
+    /// Nothing is lost.
     Open,
-    Fast,
-    /// Everything from `cursor` to `recover` is taken for lost and sent again as the window allows.
-    Loss {
-        cursor: SeqNum,
-    },
+    /// Fast recovery.
+    Fast(Prr),
+    /// After a timeout.
+    Loss(Frto),
 }
 
-/// What an ACK for new data means.
+/// F-RTO: was the timeout needed? RFC 5682 3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Nothing was lost.
-    Normal,
-    /// Something more of that window is lost, and is sent again now.
-    Partial,
-    /// That window is recovered.
-    Recovered,
-    /// Data is being sent again after a timeout.
-    Resending,
+pub enum Frto {
+    /// It was, or nobody asks.
+    Off,
+    /// Step 2: the first segment was sent again.
+    First,
+    /// Step 3: new segments were sent.
+    Second,
 }
 
-/// What a duplicate ACK means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duplicate {
-    /// One of the first two: a new segment may leave for it (RFC 3042).
-    Early,
-    /// The third: fast retransmit.
-    Retransmit,
-    /// One more segment has left the network.
-    Inflate,
-    /// It tells nothing.
-    Ignore,
+/// A loss probe (RFC 8985 7.3).
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// TLP.end_seq.
+    pub end: SeqNum,
+    /// TLP.is_retrans.
+    pub is_resent: bool,
+}
+
+/// What an unfounded reduction is undone with.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    /// Congestion control as it was before.
+    pub before: Congestion,
+    /// TSval of the first segment that was sent again (RFC 3522 3.2).
+    pub stamp: Option<u32>,
+    /// Segments sent again that no D-SACK has reported yet; `None` when one was sent again twice.
+    pub unreported: Option<u32>,
+    /// Some were sent again.
+    pub has_resent: bool,
+    /// SND.UNA at the beginning: D-SACKs of what stood before it tell nothing.
+    pub una: SeqNum,
+    /// It began with a timeout.
+    pub is_timeout: bool,
+    /// Once everything before this is acknowledged, no D-SACK of the recovery can still come.
+    pub until: Option<SeqNum>,
+}
+
+impl Undo {
+    /// Begins to watch a reduction; `before` is what it reduced.
+    pub fn new(before: &Congestion, una: SeqNum, is_timeout: bool) -> Box<Self> {
+        let before = before.clone();
+        Box::new(Self {
+            before,
+            stamp: None,
+            unreported: Some(0),
+            has_resent: false,
+            una,
+            is_timeout,
+            until: None,
+        })
+    }
+
+    /// A segment is sent again, with this TSval if timestamps are in use, and was sent again before or not.
+    pub fn handle_resent(&mut self, timestamp: Option<u32>, was_resent: bool) {
+        self.stamp = self.stamp.or(timestamp);
+        self.has_resent = true;
+        self.unreported = self.unreported.filter(|_| !was_resent).map(|n| n + 1);
+    }
+
+    /// RFC 2883: what began at `left` had arrived when it came again.
+    pub fn handle_dsack(&mut self, left: SeqNum, segments: u32) {
+        if left.ge(self.una) {
+            self.unreported = self.unreported.map(|n| n.saturating_sub(segments));
+        }
+    }
+
+    /// All that was sent again had arrived (RFC 3708).
+    pub fn is_all_reported(&self) -> bool {
+        self.has_resent && self.unreported == Some(0)
+    }
+
+    /// An ACK that echoes what left before the first segment was sent again is for the original (RFC 3522).
+    pub fn is_for_original(&self, echo: u32) -> bool {
+        self.stamp.is_some_and(|stamp| timestamps::is_before(echo, stamp))
+    }
 }
 
 impl Recovery {
     /// A connection that begins with the sequence number `iss`.
     pub fn new(iss: SeqNum) -> Self {
-        Self { phase: Phase::Open, duplicates: 0, recover: iss - 1, resend_first: false }
-    }
-
-    /// Everything before `una` was acknowledged; `una` has moved.
-    pub fn handle_ack(&mut self, una: SeqNum) -> Progress {
-        self.duplicates = 0;
-        self.resend_first = false;
-        match self.phase {
-            Phase::Open => {
-                // Keeps `recover` within half the circle, yet far enough behind for a fast retransmit.
-                self.recover = self.recover.max(una - 2);
-                Progress::Normal
-            }
-            Phase::Fast if una.gt(self.recover) => {
-                self.phase = Phase::Open;
-                Progress::Recovered
-            }
-            Phase::Fast => {
-                self.resend_first = !fault::is(Fault::NoPartialAck);
-                Progress::Partial
-            }
-            Phase::Loss { .. } if una.gt(self.recover) => {
-                self.phase = Phase::Open;
-                Progress::Normal
-            }
-            Phase::Loss { cursor } => {
-                self.phase = Phase::Loss { cursor: cursor.max(una) };
-                Progress::Resending
-            }
+        Self {
+            phase: Phase::Open,
+            recover: iss,
+            duplicates: 0,
+            is_first_due: false,
+            undo: None,
+            probe: None,
+            has_probed: false,
         }
-    }
-
-    /// A duplicate ACK in the sense of RFC 5681 2, with `una` and `nxt` as they are.
-    pub fn handle_duplicate(&mut self, una: SeqNum, nxt: SeqNum) -> Duplicate {
-        match self.phase {
-            _ if fault::is(Fault::NoFastRetransmit) => Duplicate::Ignore,
-            Phase::Open => {
-                self.duplicates += 1;
-                if self.duplicates < DUPLICATE_THRESHOLD {
-                    return Duplicate::Early;
-                }
-                // RFC 6582 3.2, step 2.
-                if self.duplicates > DUPLICATE_THRESHOLD || (una - 1).le(self.recover) {
-                    return Duplicate::Ignore;
-                }
-                self.phase = Phase::Fast;
-                self.recover = nxt - 1;
-                self.resend_first = true;
-                Duplicate::Retransmit
-            }
-            Phase::Fast => Duplicate::Inflate,
-            Phase::Loss { .. } => Duplicate::Ignore,
-        }
-    }
-
-    /// The retransmission timer expired: all that is in flight is taken for lost.
-    pub fn handle_timeout(&mut self, una: SeqNum, nxt: SeqNum) {
-        self.phase = Phase::Loss { cursor: una };
-        self.recover = nxt - 1;
-        self.duplicates = 0;
-        self.resend_first = false;
-    }
-
-    /// Segments beyond the window that RFC 3042 lets out: one for each of the first two duplicates.
-    pub fn limited_transmit(&self) -> u32 {
-        if self.phase == Phase::Open { self.duplicates.min(2) } else { 0 }
-    }
-
-    /// The end of what counts as in flight: after a timeout, only what was sent again since.
-    pub fn flight_end(&self, nxt: SeqNum) -> SeqNum {
-        match self.phase {
-            Phase::Loss { cursor } if cursor.le(self.recover) => cursor,
-            _ => nxt,
-        }
-    }
-
-    /// Data is being sent again after a timeout, or was and is not acknowledged yet.
-    pub fn is_resending(&self) -> bool {
-        matches!(self.phase, Phase::Loss { .. })
     }
 
     /// Neither recovering nor suspecting a loss.
     pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+        matches!(self.phase, Phase::Open)
     }
 
-    /// From where to send again: the first segment whatever the window says, or the next of a lost window.
-    pub fn resend_from(&self, una: SeqNum) -> Option<Resend> {
-        match self.phase {
-            _ if self.resend_first => Some(Resend { from: una, until: self.recover + 1, is_free: true }),
-            Phase::Loss { cursor } if cursor.le(self.recover) => {
-                Some(Resend { from: cursor, until: self.recover + 1, is_free: false })
-            }
-            _ => None,
+    /// Data is being sent again after a timeout, or was and is not acknowledged yet.
+    pub fn is_after_timeout(&self) -> bool {
+        matches!(self.phase, Phase::Loss(_))
+    }
+
+    /// New data goes before what is lost: RFC 5682 2.1, step 2b.
+    pub fn prefers_new_data(&self) -> bool {
+        matches!(self.phase, Phase::Loss(Frto::Second))
+    }
+
+    /// A phase begins that ends when everything before `nxt` is acknowledged. The first of the lost, if there are any,
+    /// is sent again at once.
+    pub fn begin(&mut self, phase: Phase, nxt: SeqNum, is_lossy: bool) {
+        self.phase = phase;
+        self.recover = nxt;
+        self.is_first_due = is_lossy;
+        self.probe = None;
+    }
+
+    /// All is well. An unfounded reduction may still be noticed until everything before `nxt` is acknowledged.
+    pub fn end(&mut self, nxt: SeqNum) {
+        self.phase = Phase::Open;
+        self.is_first_due = false;
+        self.duplicates = 0;
+        if let Some(undo) = &mut self.undo {
+            undo.until = Some(nxt);
         }
     }
 
-    /// A segment up to `end` was sent again.
-    pub fn handle_resent(&mut self, end: SeqNum) {
-        if std::mem::take(&mut self.resend_first) {
-            return;
-        }
-        if let Phase::Loss { cursor } = &mut self.phase {
-            *cursor = cursor.max(end);
+    /// SND.UNA may have moved in phase Open: keeps `recover` near enough to be compared, and forgets what is past.
+    pub fn handle_una(&mut self, una: SeqNum) {
+        self.recover = self.recover.max(una - 1);
+        if self.undo.as_ref().is_some_and(|undo| undo.until.is_none_or(|until| una.ge(until))) {
+            self.undo = None;
         }
     }
-}
 
-/// What is to be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resend {
-    /// The first sequence number.
-    pub from: SeqNum,
-    /// The one after the last.
-    pub until: SeqNum,
-    /// The congestion window does not hold it back.
-    pub is_free: bool,
+    /// A duplicate ACK without SACK: true when it is the third and a fast retransmit is called for (RFC 6582 3.2, step
+    /// 2).
+    pub fn handle_duplicate(&mut self, una: SeqNum) -> bool {
+        self.duplicates += 1;
+        self.is_open() && self.duplicates == DUPLICATE_THRESHOLD && una.gt(self.recover)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::congestion::Algorithm;
     use super::*;
-
-    #[test]
-    fn three_duplicates_then_partial_then_full() {
-        let mut r = Recovery::new(SeqNum(0));
-        let (una, nxt) = (SeqNum(100), SeqNum(1000));
-        assert_eq!(r.handle_duplicate(una, nxt), Duplicate::Early);
-        assert_eq!((r.handle_duplicate(una, nxt), r.limited_transmit()), (Duplicate::Early, 2));
-        assert_eq!(r.handle_duplicate(una, nxt), Duplicate::Retransmit);
-        assert_eq!(r.resend_from(una).unwrap().from, una);
-        r.handle_resent(SeqNum(200));
-        assert_eq!(r.resend_from(una), None);
-        assert_eq!(r.handle_duplicate(una, nxt), Duplicate::Inflate);
-        assert_eq!(r.handle_ack(SeqNum(500)), Progress::Partial);
-        assert_eq!(r.resend_from(SeqNum(500)).unwrap().from, SeqNum(500));
-        assert_eq!(r.handle_ack(SeqNum(1000)), Progress::Recovered);
-        assert!(r.is_open());
-    }
 
     #[test]
     fn duplicates_of_a_recovered_window_do_not_begin_anew() {
         let mut r = Recovery::new(SeqNum(0));
-        r.handle_timeout(SeqNum(100), SeqNum(1000));
-        r.handle_ack(SeqNum(400));
-        assert!((0..9).all(|_| r.handle_duplicate(SeqNum(400), SeqNum(1000)) == Duplicate::Ignore));
+        let told = |r: &mut Recovery, una| [(); 4].map(|()| r.handle_duplicate(una));
+        assert_eq!(told(&mut r, SeqNum(1)), [false, false, true, false]);
+        r.begin(Phase::Loss(Frto::Off), SeqNum(1000), true);
+        r.end(SeqNum(1000));
+        assert_eq!(told(&mut r, SeqNum(1000)), [false; 4]);
+        r.duplicates = 0;
+        assert_eq!(told(&mut r, SeqNum(1001)), [false, false, true, false]);
     }
 
     #[test]
-    fn after_a_timeout_the_window_is_sent_again_in_order() {
-        let mut r = Recovery::new(SeqNum(0));
-        r.handle_timeout(SeqNum(100), SeqNum(400));
-        assert_eq!(r.flight_end(SeqNum(400)), SeqNum(100));
-        r.handle_resent(SeqNum(200));
-        assert_eq!(r.resend_from(SeqNum(100)).unwrap().from, SeqNum(200));
-        assert_eq!(r.handle_ack(SeqNum(300)), Progress::Resending, "the peer had more than we thought");
-        assert_eq!(r.resend_from(SeqNum(300)).unwrap().from, SeqNum(300));
-        r.handle_resent(SeqNum(400));
-        assert_eq!((r.resend_from(SeqNum(300)), r.flight_end(SeqNum(900))), (None, SeqNum(900)));
-        assert_eq!(r.handle_ack(SeqNum(400)), Progress::Normal);
+    fn a_reduction_is_unfounded_when_all_that_was_sent_again_had_arrived() {
+        let congestion = Congestion::new(1000, Algorithm::Cubic, true);
+        let mut undo = Undo::new(&congestion, SeqNum(100), false);
+        assert!(!undo.is_all_reported(), "nothing was sent again");
+        undo.handle_resent(Some(7), false);
+        undo.handle_resent(Some(9), false);
+        undo.handle_dsack(SeqNum(50), 1);
+        undo.handle_dsack(SeqNum(100), 1);
+        assert!(!undo.is_all_reported());
+        undo.handle_dsack(SeqNum(1100), 1);
+        assert!(undo.is_all_reported());
+        assert!(undo.is_for_original(6) && !undo.is_for_original(7));
+        undo.handle_resent(Some(10), true);
+        undo.handle_dsack(SeqNum(100), 9);
+        assert!(!undo.is_all_reported(), "one of the two copies may have been lost");
     }
 }

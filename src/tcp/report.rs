@@ -1,5 +1,6 @@
 //! What a connection tells of itself: the variables of RFC 9293 3.3.1, 6298 and 5681, and what it has moved.
 
+use super::congestion::Algorithm;
 use super::connection::Connection;
 use super::flow::Flow;
 use super::state::State;
@@ -21,6 +22,18 @@ pub struct Tally {
     pub bytes_resent: u64,
     /// Times that the retransmission timer expired.
     pub timeouts: u64,
+    /// Times that fast recovery began.
+    pub fast_recoveries: u64,
+    /// Loss probes sent (RFC 8985 7).
+    pub loss_probes: u64,
+    /// Losses that a loss probe repaired.
+    pub probe_repairs: u64,
+    /// Reductions of the window that were taken back.
+    pub spurious_undos: u64,
+    /// Reductions of the window that the peer asked for by ECE.
+    pub ecn_reductions: u64,
+    /// D-SACKs received: the peer had what came again.
+    pub dsacks: u64,
 }
 
 /// Everything about a connection that a person may want to know.
@@ -64,12 +77,30 @@ pub struct Report {
     pub rtt: Option<(Duration, Duration)>,
     /// The retransmission timeout, with its backoff.
     pub rto: Duration,
+    /// The least RTT of late.
+    pub min_rtt: Option<Duration>,
     /// The algorithm of congestion avoidance.
-    pub congestion_control: &'static str,
+    pub congestion_control: Algorithm,
     /// The congestion window in bytes.
     pub cwnd: u32,
     /// The slow start threshold in bytes; `u32::MAX` until there was a loss.
     pub ssthresh: u32,
+    /// Bytes thought to be in the network.
+    pub pipe: u32,
+    /// Bytes that the peer has out of order.
+    pub sacked: u32,
+    /// Bytes that are lost and not sent again.
+    pub lost: u32,
+    /// Bytes a second at which segments leave; 0 when they are not paced.
+    pub pacing_rate: u64,
+    /// Segments were seen to overtake each other.
+    pub has_seen_reordering: bool,
+    /// SACK is in use.
+    pub uses_sack: bool,
+    /// Timestamps are in use.
+    pub uses_timestamps: bool,
+    /// ECN is in use.
+    pub uses_ecn: bool,
     /// Lost data is being sent again.
     pub is_recovering: bool,
     /// Timers that run, and when they fire.
@@ -104,9 +135,18 @@ impl Connection {
             bytes_received: self.rcv.received(),
             rtt: self.rtt.smoothed(),
             rto: self.rtt.rto(),
+            min_rtt: self.rtt.least(),
             congestion_control: self.congestion.algorithm(),
             cwnd: self.congestion.window(),
             ssthresh: self.congestion.slow_start_threshold(),
+            pipe: self.pipe(),
+            sacked: self.board.sacked_bytes(),
+            lost: self.board.lost_bytes(),
+            pacing_rate: self.pacing.rate(),
+            has_seen_reordering: self.rack.has_seen_reordering(),
+            uses_sack: self.uses_sack,
+            uses_timestamps: self.ts.is_on(),
+            uses_ecn: self.ecn.is_on(),
             is_recovering: !self.recovery.is_open(),
             timers: timers.collect(),
             tally: self.tally,

@@ -1,31 +1,41 @@
-//! Round-trip time and retransmission timeout: RFC 6298.
+//! Round-trip time and retransmission timeout: RFC 6298, with the weights of RFC 7323 G for a sample with each ACK.
 //!
-//! Deviation: the timeout has a floor of 200 ms where RFC 6298 2.4 says 1 s (SHOULD), as Linux has.
+//! Deviation: the timeout is at least SRTT + 200 ms, as in Linux, where RFC 6298 2.4 says 1 s (SHOULD): the floor is
+//! under the term of the variance.
 
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
-use crate::wire::seq::SeqNum;
 
 const INITIAL: Duration = Duration::from_secs(1);
 /// RFC 6298 5.7: after a SYN that had to be sent again.
 const AFTER_LOST_SYN: Duration = Duration::from_secs(3);
-const MIN: Duration = Duration::from_millis(200);
+/// Least of the term of the variance. Also what a peer may wait before it acknowledges a single segment.
+pub const MIN_VARIANCE: Duration = Duration::from_millis(200);
 const MAX: Duration = Duration::from_secs(60);
-/// G of RFC 6298: a tick of the timing wheel, generously.
-const GRANULARITY: Duration = Duration::from_millis(1);
+/// How long the least RTT is remembered, at least; at most twice as long.
+const MIN_RTT_WINDOW: Duration = Duration::from_secs(100);
 
-/// The estimate, and the one segment that is being timed (Karn's algorithm: never one sent twice).
+/// The estimate.
 #[derive(Clone, Debug)]
 pub struct Rtt {
     smoothed: Option<(Duration, Duration)>,
     rto: Duration,
     backoff: u32,
-    timed: Option<(SeqNum, Instant)>,
+    least: Least,
+}
+
+/// The least RTT of this span of time and of the one before.
+#[derive(Clone, Debug)]
+struct Least {
+    before: Duration,
+    now: Duration,
+    since: Instant,
 }
 
 impl Default for Rtt {
     fn default() -> Self {
-        Self { smoothed: None, rto: INITIAL, backoff: 0, timed: None }
+        let least = Least { before: Duration::MAX, now: Duration::MAX, since: Instant::ZERO };
+        Self { smoothed: None, rto: INITIAL, backoff: 0, least }
     }
 }
 
@@ -40,34 +50,19 @@ impl Rtt {
         self.smoothed
     }
 
-    /// A segment that ends before `end` leaves for the first time; it is timed if none is.
-    pub fn handle_sent(&mut self, now: Instant, end: SeqNum) {
-        self.timed.get_or_insert((end, now));
-    }
-
-    /// Something was sent again, so an ACK no longer tells which copy it is for.
-    pub fn handle_resent(&mut self) {
-        if fault::is(Fault::RttFromResent) {
-            return;
-        }
-        self.timed = None;
-    }
-
-    /// Everything before `ack` was acknowledged for the first time. The backoff lasts until there is a new sample
-    /// (RFC 6298 5, last paragraph).
-    pub fn handle_ack(&mut self, now: Instant, ack: SeqNum) {
-        if let Some((end, sent)) = self.timed
-            && end.le(ack)
-        {
-            self.timed = None;
-            self.handle_sample(now.since(sent));
-        }
+    /// The least RTT of late, once there was a sample.
+    pub fn least(&self) -> Option<Duration> {
+        self.smoothed.map(|_| self.least.before.min(self.least.now))
     }
 
     /// The timeout expired.
     pub fn handle_timeout(&mut self) {
         self.backoff += u32::from(!fault::is(Fault::NoBackoff));
-        self.handle_resent();
+    }
+
+    /// The timeout had expired without need.
+    pub fn handle_spurious_timeout(&mut self) {
+        self.backoff = 0;
     }
 
     /// The handshake is over; `syn_was_resent` says that its time tells nothing.
@@ -78,18 +73,34 @@ impl Rtt {
         }
     }
 
-    /// RFC 6298 2.2 and 2.3.
-    pub fn handle_sample(&mut self, sample: Duration) {
+    /// A sample; `a_round` of them come in a round trip. RFC 6298 2.2 and 2.3; RFC 7323 G. The backoff lasts until there
+    /// is a new sample (RFC 6298 5, last paragraph).
+    pub fn handle_sample(&mut self, now: Instant, sample: Duration, a_round: u32) {
         self.backoff = 0;
+        self.least.handle_sample(now, sample);
+        let a_round = u64::from(a_round.max(1));
         let (srtt, rttvar) = match self.smoothed {
             None => (sample, sample / 2),
             Some((srtt, rttvar)) => {
-                let rttvar = (rttvar * 3 + srtt.abs_diff(sample)) / 4;
-                ((srtt * 7 + sample) / 8, rttvar)
+                (moved(srtt, sample, 8 * a_round), moved(rttvar, srtt.abs_diff(sample), 4 * a_round))
             }
         };
         self.smoothed = Some((srtt, rttvar));
-        self.rto = (srtt + GRANULARITY.max(rttvar * 4)).clamp(MIN, MAX);
+        self.rto = (srtt + MIN_VARIANCE.max(rttvar * 4)).min(MAX);
+    }
+}
+
+/// `from`, moved towards `to` by one `parts`th of the way.
+fn moved(from: Duration, to: Duration, parts: u64) -> Duration {
+    if to > from { from + (to - from) / parts } else { from - (from - to) / parts }
+}
+
+impl Least {
+    fn handle_sample(&mut self, now: Instant, sample: Duration) {
+        if now.since(self.since) > MIN_RTT_WINDOW {
+            *self = Self { before: self.now, now: sample, since: now };
+        }
+        self.now = self.now.min(sample);
     }
 }
 
@@ -99,48 +110,51 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
+    fn sample(rtt: &mut Rtt, ms: u64) {
+        rtt.handle_sample(Instant::ZERO, MS(ms), 1);
+    }
+
     #[test]
     fn the_formulas_of_rfc_6298() {
         let mut rtt = Rtt::default();
         assert_eq!(rtt.rto(), MS(1000));
-        rtt.handle_sample(MS(100));
-        assert_eq!((rtt.smoothed(), rtt.rto()), (Some((MS(100), MS(50))), MS(300)));
-        rtt.handle_sample(MS(180));
-        // RTTVAR = 3/4 * 50 + 1/4 * 80, SRTT = 7/8 * 100 + 1/8 * 180.
-        assert_eq!(rtt.smoothed(), Some((MS(110), Duration::from_micros(57_500))));
-        assert_eq!(rtt.rto(), MS(340));
+        sample(&mut rtt, 200);
+        assert_eq!((rtt.smoothed(), rtt.rto()), (Some((MS(200), MS(100))), MS(600)));
+        sample(&mut rtt, 360);
+        // RTTVAR = 3/4 * 100 + 1/4 * 160, SRTT = 7/8 * 200 + 1/8 * 360.
+        assert_eq!(rtt.smoothed(), Some((MS(220), MS(115))));
+        assert_eq!(rtt.rto(), MS(680));
+        rtt.handle_sample(Instant::ZERO, MS(380), 10);
+        assert_eq!(rtt.smoothed().unwrap().0, MS(222), "one of ten in a round moves a tenth as much");
     }
 
     #[test]
     fn floor_backoff_and_ceiling() {
         let mut rtt = Rtt::default();
-        (0..50).for_each(|_| rtt.handle_sample(Duration::from_micros(100)));
-        assert_eq!(rtt.rto(), MS(200));
+        (0..90).for_each(|_| sample(&mut rtt, 100));
+        assert_eq!(rtt.rto(), MS(300));
         let doubled: Vec<_> = (0..10)
             .map(|_| {
                 rtt.handle_timeout();
                 rtt.rto().as_millis()
             })
             .collect();
-        assert_eq!(doubled, [400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000]);
-        rtt.handle_ack(Instant::ZERO, SeqNum(1));
-        assert_eq!(rtt.rto(), MS(60_000), "an ACK alone tells nothing");
-        rtt.handle_sample(MS(1));
-        assert_eq!(rtt.rto(), MS(200));
+        assert_eq!(doubled, [600, 1200, 2400, 4800, 9600, 19200, 38400, 60000, 60000, 60000]);
+        sample(&mut rtt, 100);
+        assert_eq!(rtt.rto(), MS(300));
     }
 
     #[test]
-    fn karn_a_resent_segment_is_not_timed() {
+    fn the_least_is_forgotten_after_a_while() {
         let mut rtt = Rtt::default();
-        rtt.handle_sent(Instant::ZERO, SeqNum(10));
-        rtt.handle_resent();
-        rtt.handle_ack(Instant::ZERO + MS(500), SeqNum(10));
-        assert_eq!(rtt.smoothed(), None);
-        rtt.handle_sent(Instant::ZERO + MS(500), SeqNum(20));
-        rtt.handle_sent(Instant::ZERO + MS(600), SeqNum(30));
-        rtt.handle_ack(Instant::ZERO + MS(700), SeqNum(15));
-        rtt.handle_ack(Instant::ZERO + MS(800), SeqNum(30));
-        assert_eq!(rtt.smoothed().unwrap().0, MS(300));
+        let mut least = |s: u64, ms| {
+            rtt.handle_sample(Instant::ZERO + Duration::from_secs(s), MS(ms), 1);
+            rtt.least().unwrap().as_millis()
+        };
+        assert_eq!(
+            [least(1, 50), least(90, 70), least(150, 80), least(240, 90), least(260, 90)],
+            [50, 50, 50, 50, 80]
+        );
     }
 
     #[test]
@@ -149,7 +163,7 @@ mod tests {
         rtt.handle_timeout();
         rtt.handle_established(true);
         assert_eq!(rtt.rto(), MS(3000));
-        rtt.handle_sample(MS(10));
-        assert_eq!(rtt.rto(), MS(200));
+        sample(&mut rtt, 10);
+        assert_eq!(rtt.rto(), MS(210));
     }
 }

@@ -188,8 +188,9 @@ impl Sender {
         Some(u16::try_from(up - seq).unwrap_or(u16::MAX))
     }
 
-    /// The next segment of what was never sent. `cwnd` bytes may be in flight, of which `flight` are.
-    pub fn next_segment(&self, cwnd: u32, flight: u32, nagle: bool) -> NewData {
+    /// The next segment of what was never sent, with room for `mss` bytes. `cwnd` bytes may be in the network, of which
+    /// `pipe` are.
+    pub fn next_segment(&self, cwnd: u32, pipe: u32, nagle: bool, mss: usize) -> NewData {
         let unsent = self.unsent();
         let wants_fin = self.fin == Fin::Queued;
         if unsent == 0 && !wants_fin {
@@ -197,10 +198,9 @@ impl Sender {
         }
         let usable = (self.una + self.wnd - self.nxt) as usize;
         let usable = if self.nxt.le(self.una + self.wnd) { usable } else { 0 };
-        let mss = usize::from(self.mss);
         let cwnd = if fault::is(Fault::NoCongestionWindow) { u32::MAX } else { cwnd };
         let usable = if fault::is(Fault::NoWindowCheck) { usize::MAX } else { usable };
-        let room = cwnd.saturating_sub(flight) as usize;
+        let room = cwnd.saturating_sub(pipe) as usize;
         let len = unsent.min(usable).min(mss);
         if unsent == 0 {
             // A FIN takes no room; a closed window holds it back only while something is in flight.
@@ -233,10 +233,10 @@ impl Sender {
     }
 
     /// What a probe of a window may carry that is too small for a whole segment.
-    pub fn forced_segment(&self) -> Option<usize> {
+    pub fn forced_segment(&self, mss: usize) -> Option<usize> {
         let usable = self.una + self.wnd;
         let len = if self.nxt.lt(usable) { (usable - self.nxt) as usize } else { 0 };
-        Some(len.min(self.unsent()).min(usize::from(self.mss))).filter(|&len| len > 0)
+        Some(len.min(self.unsent()).min(mss)).filter(|&len| len > 0)
     }
 
     /// `len` bytes and perhaps the FIN leave for the first time.
@@ -247,12 +247,12 @@ impl Sender {
         }
     }
 
-    /// What to send again from `from` on, before `until`: bytes, and the FIN or not.
-    pub fn resend_segment(&self, from: SeqNum, until: SeqNum) -> (usize, bool) {
+    /// What to send again from `from` on, before `until`, with room for `mss` bytes: bytes, and the FIN or not.
+    pub fn resend_segment(&self, from: SeqNum, until: SeqNum, mss: usize) -> (usize, bool) {
         let at = (from - self.una) as usize;
         let sent = self.sent_bytes();
         let len = (until - from) as usize;
-        let len = len.min(usize::from(self.mss)).min(sent.saturating_sub(at));
+        let len = len.min(mss).min(sent.saturating_sub(at));
         let fin = self.fin == Fin::Sent && at + len == sent && until.gt(from + len as u32);
         (len, fin)
     }
@@ -289,17 +289,21 @@ mod tests {
     fn nagle_holds_a_small_segment_while_others_fly() {
         let mut s = sender(60_000);
         queue(&mut s, 1500);
-        assert_eq!(s.next_segment(10_000, 0, true), NewData::Segment(1000, false));
+        assert_eq!(s.next_segment(10_000, 0, true, 1000), NewData::Segment(1000, false));
         s.handle_sent(1000, false);
-        assert_eq!(s.next_segment(10_000, 1000, true), NewData::BlockedByNagle);
-        assert_eq!(s.next_segment(10_000, 1000, false), NewData::Segment(500, false));
+        assert_eq!(s.next_segment(10_000, 1000, true, 1000), NewData::BlockedByNagle);
+        assert_eq!(s.next_segment(10_000, 1000, false, 1000), NewData::Segment(500, false));
         s.close();
-        assert_eq!(s.next_segment(10_000, 1000, true), NewData::Segment(500, true), "a FIN pushes it out");
+        assert_eq!(
+            s.next_segment(10_000, 1000, true, 1000),
+            NewData::Segment(500, true),
+            "a FIN pushes it out"
+        );
         s.handle_sent(500, true);
-        assert_eq!(s.next_segment(10_000, 1501, true), NewData::Nothing);
-        assert_eq!(s.resend_segment(s.una, s.nxt), (1000, false));
-        assert_eq!(s.resend_segment(s.una + 1000, s.nxt), (500, true));
-        assert_eq!(s.resend_segment(s.una + 1500, s.nxt), (0, true));
+        assert_eq!(s.next_segment(10_000, 1501, true, 1000), NewData::Nothing);
+        assert_eq!(s.resend_segment(s.una, s.nxt, 1000), (1000, false));
+        assert_eq!(s.resend_segment(s.una + 1000, s.nxt, 1000), (500, true));
+        assert_eq!(s.resend_segment(s.una + 1500, s.nxt, 1000), (0, true));
         assert_eq!(s.handle_ack(s.nxt), 1500);
         assert!(s.is_fin_acked() && !s.has_outstanding());
     }
@@ -329,12 +333,19 @@ mod tests {
         let mut s = sender(10_000);
         s.wnd = 400;
         queue(&mut s, 5000);
-        assert_eq!(s.next_segment(50_000, 0, false), NewData::BlockedByWindow);
-        assert_eq!(s.forced_segment(), Some(400));
+        assert_eq!(s.next_segment(50_000, 0, false, 1000), NewData::BlockedByWindow);
+        assert_eq!(s.forced_segment(1000), Some(400));
         s.max_wnd = 800;
-        assert_eq!(s.next_segment(50_000, 0, false), NewData::Segment(400, false), "half the largest window");
+        assert_eq!(
+            s.next_segment(50_000, 0, false, 1000),
+            NewData::Segment(400, false),
+            "half the largest window"
+        );
         s.wnd = 0;
-        assert_eq!((s.next_segment(50_000, 0, false), s.forced_segment()), (NewData::BlockedByWindow, None));
+        assert_eq!(
+            (s.next_segment(50_000, 0, false, 1000), s.forced_segment(1000)),
+            (NewData::BlockedByWindow, None)
+        );
     }
 
     #[test]
@@ -343,8 +354,8 @@ mod tests {
         queue(&mut s, 5000);
         s.handle_sent(2000, false);
         s.wnd = 500;
-        assert_eq!(s.next_segment(50_000, 2000, false), NewData::BlockedByWindow);
-        assert_eq!(s.forced_segment(), None);
+        assert_eq!(s.next_segment(50_000, 2000, false, 1000), NewData::BlockedByWindow);
+        assert_eq!(s.forced_segment(1000), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use slab::Slab;
 
 use super::flow::Flow;
+use super::timestamps;
 use crate::limits;
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
@@ -20,15 +21,34 @@ pub struct TimeWaits {
     newest: u32,
 }
 
+/// The last that is known of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// The sequence number of an ACK from us.
+    pub snd_nxt: SeqNum,
+    /// What an ACK from us says.
+    pub rcv_nxt: SeqNum,
+    /// TS.Recent, if timestamps were in use.
+    pub ts_recent: Option<u32>,
+}
+
+impl Last {
+    /// A SYN with this sequence number and timestamp may begin a new connection: RFC 6191 2, RFC 1122 4.2.2.13.
+    pub fn gives_way_to(&self, seq: SeqNum, timestamp: Option<u32>) -> bool {
+        match (self.ts_recent, timestamp) {
+            (Some(recent), Some(value)) if value != recent => timestamps::is_before(recent, value),
+            _ => seq.gt(self.rcv_nxt),
+        }
+    }
+}
+
 /// A connection in TIME-WAIT.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Which one.
     pub flow: Flow,
-    /// What an ACK from us says.
-    pub rcv_nxt: SeqNum,
-    /// The sequence number of an ACK from us.
-    pub snd_nxt: SeqNum,
+    /// What is known of it.
+    pub last: Last,
     expires: Instant,
     prev: u32,
     next: u32,
@@ -44,16 +64,9 @@ impl Default for TimeWaits {
 
 impl TimeWaits {
     /// Adds a connection. Gives its index, and the flow that had to go for it.
-    pub fn insert(
-        &mut self,
-        now: Instant,
-        flow: Flow,
-        snd_nxt: SeqNum,
-        rcv_nxt: SeqNum,
-    ) -> (u32, Option<Flow>) {
+    pub fn insert(&mut self, now: Instant, flow: Flow, last: Last) -> (u32, Option<Flow>) {
         let displaced = (self.entries.len() >= limits::TIME_WAITS).then(|| self.remove(self.oldest));
-        let entry =
-            Entry { flow, rcv_nxt, snd_nxt, expires: now + limits::TIME_WAIT, prev: NONE, next: NONE };
+        let entry = Entry { flow, last, expires: now + limits::TIME_WAIT, prev: NONE, next: NONE };
         let index = u32::try_from(self.entries.insert(entry)).expect("bounded by limits::TIME_WAITS");
         self.append(index);
         (index, displaced)
@@ -131,6 +144,25 @@ mod tests {
         Flow { remote_ip: Ipv4Addr::new(192, 0, 2, 1), remote_port: port, local_port: 80 }
     }
 
+    const LAST: Last = Last { snd_nxt: SeqNum(1), rcv_nxt: SeqNum(2), ts_recent: None };
+
+    #[test]
+    fn a_new_connection_must_be_newer() {
+        let with = Last { ts_recent: Some(u32::MAX), ..LAST };
+        for (last, seq, timestamp, gives_way) in [
+            (LAST, 3, None, true),
+            (LAST, 2, None, false),
+            (LAST, 2, Some(9), false),
+            (with, 1, Some(0), true),
+            (with, 3, Some(u32::MAX - 1), false),
+            (with, 3, Some(u32::MAX), true),
+            (with, 2, Some(u32::MAX), false),
+            (with, 3, None, true),
+        ] {
+            assert_eq!(last.gives_way_to(SeqNum(seq), timestamp), gives_way, "{last:?} {seq} {timestamp:?}");
+        }
+    }
+
     #[test]
     fn an_entry_is_small() {
         assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
@@ -140,8 +172,7 @@ mod tests {
     fn entries_expire_in_order_and_a_restart_goes_to_the_end() {
         let mut waits = TimeWaits::default();
         let at = |s| Instant::ZERO + Duration::from_secs(s);
-        let ids: Vec<_> =
-            (0..4).map(|n| waits.insert(at(n), flow(n as u16), SeqNum(1), SeqNum(2)).0).collect();
+        let ids: Vec<_> = (0..4).map(|n| waits.insert(at(n), flow(n as u16), LAST).0).collect();
         waits.restart(at(10), ids[1]);
         waits.remove(ids[2]);
         assert_eq!(waits.poll_expired(at(59)), None);
@@ -150,7 +181,7 @@ mod tests {
         assert_eq!(waits.poll_expired(at(69)), None);
         assert_eq!(waits.poll_expired(at(70)), Some(flow(1)));
         assert!(waits.is_empty() && waits.poll_timeout().is_none());
-        assert_eq!(waits.insert(at(80), flow(9), SeqNum(1), SeqNum(2)).1, None);
+        assert_eq!(waits.insert(at(80), flow(9), LAST).1, None);
         assert_eq!(waits.poll_timeout(), Some(at(140)));
     }
 }

@@ -1,10 +1,13 @@
 //! A timer of a connection fires: RFC 9293 3.8.1 (retransmission), 3.8.3 (giving up), 3.8.4 (keep-alive), 3.8.6.1
-//! (probes of a closed window), RFC 6298 5.
+//! (probes of a closed window), RFC 6298 5, RFC 8985 7 (loss probes) and 8 (which timer runs).
 //!
 //! Nothing is sent here: what is due is noted, and leaves through `poll_segment`.
 
 use super::connection::Connection;
 use super::error::Cause;
+use super::recovery::{Frto, Phase, Undo};
+use super::rtt::MIN_VARIANCE;
+use super::scoreboard::{Fate, Verdict};
 use super::timers::Timer;
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
@@ -22,6 +25,10 @@ impl Connection {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Retransmit => self.handle_retransmission_timeout(now),
+                Timer::Reorder => self.handle_reorder_timeout(now),
+                Timer::LossProbe => self.due.loss_probe = true,
+                // What waited is polled for now.
+                Timer::Pace => {}
                 Timer::Persist => self.handle_persist_timeout(now),
                 Timer::DelayedAck => self.rcv.acknowledge_now(),
                 Timer::KeepAlive => self.handle_keep_alive_timeout(now),
@@ -31,21 +38,45 @@ impl Connection {
         }
     }
 
-    /// Which of the two timers guards what is outstanding: retransmission while the window is open, probes
-    /// while it is closed.
-    pub(super) fn arm_send_timers(&mut self, now: Instant, is_blocked_by_window: bool) {
+    /// Which timer guards what is outstanding: probes of the window while it is closed; the reordering window of what
+    /// was overtaken; a loss probe; or a timeout. RFC 8985 8.
+    pub(super) fn arm_guard(&mut self, now: Instant) {
         let is_closed = self.snd.wnd == 0 && self.state.is_synchronized();
-        if self.snd.flight() > 0 && !is_closed {
-            self.timers.set_if_idle(Timer::Retransmit, now + self.rtt.rto());
-            self.timers.stop(Timer::Persist);
-        } else {
-            self.timers.stop(Timer::Retransmit);
-            if is_blocked_by_window || (is_closed && self.snd.has_outstanding()) {
-                self.timers.set_if_idle(Timer::Persist, now + self.persist_interval());
+        let guard = if self.snd.flight() > 0 && !is_closed {
+            let timeout = self.rto_from + self.rtt.rto();
+            Some(if let Some(at) = self.reorder_at {
+                (Timer::Reorder, at)
+            } else if let Some(at) = self.loss_probe_at(timeout) {
+                (Timer::LossProbe, at)
             } else {
-                self.timers.stop(Timer::Persist);
-            }
+                (Timer::Retransmit, timeout)
+            })
+        } else if self.is_window_limited || (is_closed && self.snd.has_outstanding()) {
+            let running = self.timers.deadline(Timer::Persist);
+            Some((Timer::Persist, running.unwrap_or_else(|| now + self.persist_interval())))
+        } else {
+            None
+        };
+        self.timers.guard(guard);
+    }
+
+    /// RFC 8985 7.2. Without SACK its answer would tell nothing.
+    fn loss_probe_at(&self, timeout: Instant) -> Option<Instant> {
+        let recovery = &self.recovery;
+        let may_probe = self.uses_sack
+            && recovery.is_open()
+            && recovery.probe.is_none()
+            && !recovery.has_probed
+            && self.board.sacked_segments() == 0
+            && !self.board.is_empty()
+            && !self.due.loss_probe
+            && !fault::is(Fault::NoLossProbe);
+        if !may_probe {
+            return None;
         }
+        let (srtt, _) = self.rtt.smoothed()?;
+        let for_delayed_ack = if self.board.len() == 1 { MIN_VARIANCE } else { Duration::ZERO };
+        Some((self.probe_from + srtt * 2 + for_delayed_ack).min(timeout))
     }
 
     fn persist_interval(&self) -> Duration {
@@ -65,7 +96,6 @@ impl Connection {
         }
         let is_synchronized = self.state.is_synchronized();
         let patience = if is_synchronized { self.config.user_timeout } else { SYN_TIMEOUT };
-        let is_first = self.stalled_since.is_none();
         if self.has_given_up(now, self.last_data_sent, patience) {
             log::debug!("{:?} gives up after {patience}", self.flow);
             return self.close(Cause::TimedOut);
@@ -77,9 +107,38 @@ impl Connection {
             self.syns_resent = self.syns_resent.saturating_add(1);
             return;
         }
-        let flight = self.snd.flight();
-        self.recovery.handle_timeout(self.snd.una, self.snd.nxt);
-        self.congestion.handle_timeout(flight, is_first);
+        self.rto_from = now;
+        self.begin_recovery_after_timeout(now);
+        self.arm_guard(now);
+    }
+
+    /// RFC 5681 3.1, RFC 6298 5.4, RFC 8985 6.3, RFC 5682 2.1.
+    fn begin_recovery_after_timeout(&mut self, now: Instant) {
+        let una = self.snd.una;
+        let is_first = !self.recovery.is_after_timeout() || una.ge(self.recovery.recover);
+        let was_open = self.recovery.is_open();
+        if is_first {
+            self.recovery.undo = Some(Undo::new(&self.congestion, una, true));
+        }
+        self.congestion.handle_timeout(self.snd.flight(), is_first);
+        self.ecn.handle_reduced(self.snd.nxt);
+        if self.board.first().is_some_and(|first| first.fate == Fate::Sacked) {
+            // RFC 2018 8: the peer has thrown away what it had. What else it reported is believed, as in Linux, which
+            // RFC 6675 5.1 allows.
+            self.board.clear_sacked();
+        }
+        if self.uses_sack {
+            let circumstances = self.circumstances();
+            self.rack.mark_losses_on_timeout(now, una, &mut self.board, circumstances);
+        } else {
+            self.board.mark_lost(una, |_| Verdict::Lost);
+        }
+        let asks = is_first && was_open && self.board.len() > 1 && !fault::is(Fault::NoFrto);
+        let frto = if asks { Frto::First } else { Frto::Off };
+        self.recovery.begin(Phase::Loss(frto), self.snd.nxt, true);
+        self.recovery.duplicates = 0;
+        self.reorder_at = None;
+        self.set_pace();
     }
 
     fn handle_persist_timeout(&mut self, now: Instant) {
@@ -90,7 +149,7 @@ impl Connection {
             return self.close(Cause::TimedOut);
         }
         self.persist_backoff += 1;
-        if self.snd.forced_segment().is_some() {
+        if self.snd.forced_segment(usize::from(self.snd.mss)).is_some() {
             self.due.small = true;
         } else {
             self.due.probe = true;

@@ -7,6 +7,12 @@ use crate::time::Instant;
 pub enum Timer {
     /// Send again what was not acknowledged (RFC 6298).
     Retransmit,
+    /// Take for lost what was sent before what arrived (RFC 8985 6).
+    Reorder,
+    /// Probe for the loss of the last segments (RFC 8985 7).
+    LossProbe,
+    /// Send the next segment of many.
+    Pace,
     /// Probe a closed window, or send less than a full segment after all (RFC 9293 3.8.6.1, 3.8.6.2.1).
     Persist,
     /// Acknowledge (RFC 9293 3.8.6.3).
@@ -20,13 +26,27 @@ pub enum Timer {
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Retransmit, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::FinWait2, Self::Alarm];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Retransmit,
+        Self::Reorder,
+        Self::LossProbe,
+        Self::Pace,
+        Self::Persist,
+        Self::DelayedAck,
+        Self::KeepAlive,
+        Self::FinWait2,
+        Self::Alarm,
+    ];
+    /// Of these one runs at most: what is outstanding is guarded by one of them (RFC 8985 8).
+    pub(super) const GUARDS: [Self; 4] = [Self::Retransmit, Self::Reorder, Self::LossProbe, Self::Persist];
 
     /// The name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Retransmit => "retransmit",
+            Self::Reorder => "reorder",
+            Self::LossProbe => "loss_probe",
+            Self::Pace => "pace",
             Self::Persist => "persist",
             Self::DelayedAck => "delayed_ack",
             Self::KeepAlive => "keep_alive",
@@ -37,21 +57,38 @@ impl Timer {
 }
 
 /// When each timer fires.
-#[derive(Clone, Debug, Default)]
-pub struct Timers([Option<Instant>; Timer::ALL.len()]);
+#[derive(Clone, Debug)]
+pub struct Timers([Instant; Timer::ALL.len()]);
+
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self([NEVER; Timer::ALL.len()])
+    }
+}
 
 impl Timers {
     /// Starts a timer, or moves it.
     pub fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Some(at);
+        self.0[timer as usize] = at;
     }
     /// Starts a timer that does not run.
     pub fn set_if_idle(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize].get_or_insert(at);
+        if !self.is_running(timer) {
+            self.set(timer, at);
+        }
     }
     /// Stops a timer.
     pub fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.set(timer, NEVER);
+    }
+    /// Stops what guards the outstanding, and starts this one in its place.
+    pub fn guard(&mut self, guard: Option<(Timer, Instant)>) {
+        Timer::GUARDS.into_iter().for_each(|timer| self.stop(timer));
+        if let Some((timer, at)) = guard {
+            self.set(timer, at);
+        }
     }
     /// Stops all but the user's.
     pub fn stop_protocol(&mut self) {
@@ -61,19 +98,19 @@ impl Timers {
     }
     /// The timer runs.
     pub fn is_running(&self, timer: Timer) -> bool {
-        self.deadline(timer).is_some()
+        self.0[timer as usize] != NEVER
     }
     /// When the timer fires, if it runs.
     pub fn deadline(&self, timer: Timer) -> Option<Instant> {
-        self.0[timer as usize]
+        self.is_running(timer).then(|| self.0[timer as usize])
     }
     /// The earliest of all.
     pub fn next(&self) -> Option<Instant> {
-        self.0.iter().flatten().min().copied()
+        self.0.iter().min().copied().filter(|&at| at != NEVER)
     }
     /// Stops and gives a timer that is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        let due = Timer::ALL.into_iter().find(|&t| self.0[t as usize].is_some_and(|at| at <= now))?;
+        let due = Timer::ALL.into_iter().find(|&t| self.0[t as usize] <= now)?;
         self.stop(due);
         Some(due)
     }

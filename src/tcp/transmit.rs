@@ -1,117 +1,225 @@
 //! Which segment leaves next: RFC 9293 3.8 and 3.10.
 //!
-//! In this order: a SYN, what was lost, what is new, a probe, an ACK. Every segment but the first SYN carries an
-//! ACK, so one that is owed rides on whatever leaves.
+//! In this order: a SYN, what was lost, a loss probe, what is new, a probe of the window, an ACK. Every segment but the
+//! first SYN carries an ACK, so one that is owed rides on whatever leaves.
 
 use bytes::Bytes;
 
 use super::connection::Connection;
+use super::ecn::Codepoint;
 use super::handshake;
 use super::receiver::Acknowledge;
+use super::recovery::{Phase, Probe};
+use super::scoreboard::Fate;
 use super::sender::NewData;
 use super::state::State;
 use super::timers::Timer;
 use crate::fault::{self, Fault};
+use crate::limits;
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header};
 use crate::wire::tcp_options::Options;
 
+/// A segment that leaves, but for its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Departure {
+    /// Its header.
+    pub header: Header,
+    /// Its options.
+    pub options: Options,
+    /// What its IP header says of ECN.
+    pub codepoint: Codepoint,
+}
+
 impl Connection {
     /// The next segment, its payload added to `payload`; `None` when there is nothing to send now.
-    pub fn poll_segment(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<(Header, Options)> {
+    pub fn poll_segment(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<Departure> {
         let segment = match self.state {
             State::Closed | State::Listen => None,
             State::SynSent | State::SynReceived => self.poll_syn(now).or_else(|| self.poll_ack(now)),
             _ => self
-                .poll_resent(now, payload)
+                .poll_lost(now, payload)
+                .or_else(|| self.poll_loss_probe(now, payload))
                 .or_else(|| self.poll_new(now, payload))
-                .or_else(|| self.poll_probe())
+                .or_else(|| self.poll_probe(now))
                 .or_else(|| self.poll_ack(now)),
         };
         self.tally.segments_sent += u64::from(segment.is_some());
         segment
     }
 
-    fn poll_syn(&mut self, now: Instant) -> Option<(Header, Options)> {
+    fn poll_syn(&mut self, now: Instant) -> Option<Departure> {
         if !std::mem::take(&mut self.due.syn) {
             return None;
         }
+        let config = self.config;
         let iss = self.snd.una;
         let capacity = self.rcv.capacity();
+        let mut options = Options {
+            mss: Some(handshake::local_mss(self.mtu)),
+            window_scale: Some(handshake::window_scale_for(capacity)),
+            sack_permitted: config.sack,
+            timestamps: config.timestamps.then(|| (self.ts.value(now), 0)),
+            ..Options::default()
+        };
         let mut header = self.header(iss, Flags::SYN);
+        // RFC 3168 6.1.1.1: what may not have got through for its flags is tried without them.
+        if config.ecn && self.syns_resent == 0 {
+            header.flags = Flags::SYN | Flags::ECE | Flags::CWR;
+        }
         header.window = handshake::unscaled_window(capacity);
-        let mut window_scale = Some(handshake::window_scale_for(capacity));
         if self.state == State::SynReceived {
             self.stamp(&mut header);
             header.flags = Flags::SYN | Flags::ACK;
             header.window = handshake::unscaled_window(capacity);
-            window_scale = window_scale.filter(|_| self.rcv.shift > 0 || self.snd.shift > 0);
+            options.window_scale = options.window_scale.filter(|_| self.rcv.shift > 0 || self.snd.shift > 0);
+            options.sack_permitted = self.uses_sack;
+            options.timestamps = self.ts.option(now, self.rcv.nxt);
         }
         self.last_data_sent = now;
-        if self.syns_resent > 0 {
-            self.rtt.handle_resent();
-        } else {
-            self.rtt.handle_sent(now, iss + 1);
-        }
+        self.rto_from = now;
         self.snd.handle_syn_sent();
-        self.arm_send_timers(now, false);
-        let mss = Some(handshake::local_mss(self.mtu));
-        Some((header, Options { mss, window_scale, ..Options::default() }))
+        self.arm_guard(now);
+        Some(Departure { header, options, codepoint: Codepoint::NotEct })
     }
 
-    fn poll_resent(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<(Header, Options)> {
-        let resend = self.recovery.resend_from(self.snd.una)?;
-        let (len, fin) = self.snd.resend_segment(resend.from, resend.until);
-        let flight = self.recovery.flight_end(self.snd.nxt) - self.snd.una;
-        if self.snd.wnd == 0 {
+    /// What is lost leaves again, as the window allows.
+    fn poll_lost(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<Departure> {
+        if self.recovery.prefers_new_data() || self.snd.wnd == 0 {
             return None;
         }
-        if !resend.is_free && flight + len as u32 > self.congestion.window().max(len as u32) {
+        let (index, start, end) = self.board.next_lost(self.snd.una)?;
+        let (len, fin) = self.snd.resend_segment(start, end, self.room_in_segment());
+        let is_first = self.recovery.is_first_due;
+        if !is_first && self.pipe() + len as u32 > self.congestion.window().max(len as u32) {
             self.is_cwnd_limited = true;
             return None;
         }
-        let end = resend.from + len as u32 + u32::from(fin);
-        self.recovery.handle_resent(end);
-        self.tally.segments_resent += 1;
-        self.tally.bytes_resent += len as u64;
-        self.rtt.handle_resent();
-        self.timers.set_if_idle(Timer::Retransmit, now + self.rtt.rto());
-        self.last_data_sent = now;
-        Some(self.data_segment(resend.from, len, fin, payload))
+        if !is_first && self.must_wait(now) {
+            return None;
+        }
+        let was_resent = self.board.is_resent(index);
+        let timestamp = self.ts.is_on().then(|| self.ts.value(now));
+        if let Some(undo) = &mut self.recovery.undo {
+            undo.handle_resent(timestamp, was_resent);
+        }
+        self.recovery.is_first_due = false;
+        if index == 0 {
+            self.rto_from = now;
+        }
+        Some(self.resend(now, (index, start), (len, fin), payload))
     }
 
-    fn poll_new(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<(Header, Options)> {
+    fn resend(
+        &mut self,
+        now: Instant,
+        (index, start): (usize, SeqNum),
+        (len, fin): (usize, bool),
+        payload: &mut Vec<Bytes>,
+    ) -> Departure {
+        let end = start + len as u32 + u32::from(fin);
+        self.board.handle_resent(now, index, start, end);
+        self.tally.segments_resent += 1;
+        self.tally.bytes_resent += len as u64;
+        self.handle_left(now, end - start);
+        self.data_segment(now, start, (len, fin), false, payload)
+    }
+
+    /// RFC 8985 7.3: new data if there is some, else the last segment again; whatever the congestion window says.
+    fn poll_loss_probe(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<Departure> {
+        if !std::mem::take(&mut self.due.loss_probe) {
+            return None;
+        }
+        self.recovery.has_probed = true;
+        self.rto_from = now;
+        let (index, start, end) = self.board.last(self.snd.una)?;
+        if self.board.fate(index) != Fate::InFlight {
+            return None;
+        }
+        self.tally.loss_probes += 1;
+        let room = self.room_in_segment();
+        if let NewData::Segment(len, fin) = self.snd.next_segment(u32::MAX, 0, false, room) {
+            let departure = self.send_new(now, len, fin, payload);
+            self.recovery.probe = Some(Probe { end: self.snd.nxt, is_resent: false });
+            self.arm_guard(now);
+            return Some(departure);
+        }
+        if (end - start) as usize > room + 1 {
+            // Segments have become smaller since it left: it would not be the last one any more.
+            return None;
+        }
+        let (len, fin) = self.snd.resend_segment(start, end, room);
+        self.recovery.probe = Some(Probe { end: self.snd.nxt, is_resent: true });
+        Some(self.resend(now, (index, start), (len, fin), payload))
+    }
+
+    fn poll_new(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<Departure> {
         self.restart_after_idle(now);
-        let mss = u32::from(self.snd.mss);
-        let flight = self.recovery.flight_end(self.snd.nxt) - self.snd.una;
-        let is_resending = flight != self.snd.flight();
-        let cwnd = self.congestion.window() + self.recovery.limited_transmit() * mss;
-        let next = match self.snd.next_segment(cwnd, flight, self.config.nagle) {
+        let is_resending = self.board.lost_bytes() > 0 && !self.recovery.prefers_new_data();
+        let room = self.room_in_segment();
+        let next = match self.snd.next_segment(self.congestion.window(), self.pipe(), self.config.nagle, room)
+        {
             // What was lost goes before what is new.
-            NewData::Segment(..) if is_resending => NewData::BlockedByCongestion,
-            NewData::BlockedByWindow if std::mem::take(&mut self.due.small) => {
-                self.snd.forced_segment().map_or(NewData::BlockedByWindow, |len| NewData::Segment(len, false))
+            NewData::Segment(..) if is_resending || self.board.len() >= limits::SEGMENTS_IN_FLIGHT => {
+                NewData::BlockedByCongestion
             }
+            NewData::BlockedByWindow if std::mem::take(&mut self.due.small) => self
+                .snd
+                .forced_segment(room)
+                .map_or(NewData::BlockedByWindow, |len| NewData::Segment(len, false)),
             next => next,
         };
         self.due.small = false;
         self.judge_window_use(next, is_resending);
+        self.is_window_limited = next == NewData::BlockedByWindow;
         let NewData::Segment(len, fin) = next else {
-            self.arm_send_timers(now, next == NewData::BlockedByWindow);
+            self.arm_guard(now);
             return None;
         };
+        if self.must_wait(now) {
+            return None;
+        }
+        self.probe_from = now;
+        let departure = self.send_new(now, len, fin, payload);
+        self.arm_guard(now);
+        Some(departure)
+    }
+
+    fn send_new(&mut self, now: Instant, len: usize, fin: bool, payload: &mut Vec<Bytes>) -> Departure {
         let seq = self.snd.nxt;
-        if flight + len as u32 > self.congestion.window() {
-            self.limited_sent += len as u32;
+        if self.snd.flight() == 0 {
+            self.rto_from = now;
         }
         self.snd.handle_sent(len, fin);
+        self.board.handle_sent(now, self.snd.nxt);
         self.tally.bytes_sent += len as u64;
         self.check_room();
-        self.rtt.handle_sent(now, self.snd.nxt);
-        self.arm_send_timers(now, false);
+        self.handle_left(now, self.snd.nxt - seq);
+        self.data_segment(now, seq, (len, fin), true, payload)
+    }
+
+    /// Something that takes sequence numbers leaves.
+    fn handle_left(&mut self, now: Instant, len: u32) {
         self.last_data_sent = now;
-        Some(self.data_segment(seq, len, fin, payload))
+        self.pacing.handle_sent(now, len);
+        if let Phase::Fast(prr) = &mut self.recovery.phase {
+            prr.handle_sent(len);
+        }
+    }
+
+    /// Data leaves later, to be spread over the round trip.
+    fn must_wait(&mut self, now: Instant) -> bool {
+        let until = self.pacing.wait(now);
+        if let Some(until) = until {
+            self.timers.set(Timer::Pace, until);
+        }
+        until.is_some()
+    }
+
+    /// Bytes of payload that a segment has room for which leaves now.
+    fn room_in_segment(&self) -> usize {
+        usize::from(self.snd.mss) - self.rcv.sack_len()
     }
 
     /// Whether the congestion window is what holds the sender back, so that ACKs may grow it: it does while there is
@@ -130,13 +238,12 @@ impl Connection {
     /// A probe of a closed window, and a keep-alive: a segment without data just before the window. It is not
     /// acceptable to the peer, which must answer with an ACK (RFC 9293 3.10.7.4). As in Linux and BSD; RFC 9293
     /// 3.8.6.1 would send a byte of data.
-    fn poll_probe(&mut self) -> Option<(Header, Options)> {
+    fn poll_probe(&mut self, now: Instant) -> Option<Departure> {
         if !std::mem::take(&mut self.due.probe) {
             return None;
         }
-        let mut header = self.header(self.snd.una - 1, Flags::ACK);
-        self.stamp(&mut header);
-        Some((header, Options::default()))
+        let header = self.header(self.snd.una - 1, Flags::ACK);
+        Some(self.depart(now, header, false))
     }
 
     /// A duplicate ACK is owed, which no later one stands for.
@@ -144,7 +251,7 @@ impl Connection {
         self.rcv.acknowledge() == Acknowledge::Duplicate
     }
 
-    fn poll_ack(&mut self, now: Instant) -> Option<(Header, Options)> {
+    fn poll_ack(&mut self, now: Instant) -> Option<Departure> {
         match self.rcv.acknowledge() {
             Acknowledge::No => None,
             Acknowledge::Delayed if !fault::is(Fault::NoDelayedAck) => {
@@ -153,20 +260,20 @@ impl Connection {
             }
             Acknowledge::Now | Acknowledge::Duplicate if self.state == State::SynSent => None,
             Acknowledge::Now | Acknowledge::Duplicate | Acknowledge::Delayed => {
-                let mut header = self.header(self.snd.nxt, Flags::ACK);
-                self.stamp(&mut header);
-                Some((header, Options::default()))
+                let header = self.header(self.snd.nxt, Flags::ACK);
+                Some(self.depart(now, header, false))
             }
         }
     }
 
     fn data_segment(
         &mut self,
+        now: Instant,
         seq: SeqNum,
-        len: usize,
-        fin: bool,
+        (len, fin): (usize, bool),
+        is_new: bool,
         payload: &mut Vec<Bytes>,
-    ) -> (Header, Options) {
+    ) -> Departure {
         let from = (seq - self.snd.una) as usize;
         self.snd.buffer.slices(from, len, payload);
         let is_last = from + len == self.snd.buffer.len();
@@ -183,15 +290,29 @@ impl Connection {
             header.flags = flags | Flags::URG;
             header.urgent = pointer;
         }
+        self.depart(now, header, is_new && len > 0)
+    }
+
+    /// Acknowledgment, window, options and ECN of a segment that leaves now.
+    fn depart(&mut self, now: Instant, mut header: Header, is_new_data: bool) -> Departure {
         self.stamp(&mut header);
-        (header, Options::default())
+        header.flags = header.flags | self.ecn.flags(is_new_data);
+        let options = Options {
+            timestamps: self.ts.option(now, header.ack),
+            sack: self.rcv.sack_blocks(),
+            ..Options::default()
+        };
+        Departure { header, options, codepoint: self.ecn.codepoint(is_new_data) }
     }
 
     /// RFC 5681 4.1: after an idle time the old window says nothing about the path.
     fn restart_after_idle(&mut self, now: Instant) {
         let is_idle = self.snd.flight() == 0 && now.since(self.last_data_sent) > self.rtt.rto();
-        if is_idle && self.snd.unsent() > 0 && !fault::is(Fault::NoIdleRestart) {
-            self.congestion.handle_idle();
+        if is_idle && self.snd.unsent() > 0 {
+            self.congestion.handle_idle(now);
+            self.pacing.handle_idle(self.congestion.window());
+            self.set_pace();
+            self.last_data_sent = now;
         }
     }
 

@@ -1,12 +1,51 @@
 //! Congestion control: RFC 5681. How much may be in flight; not what, and not when it is lost.
 //!
-//! What all algorithms share stands here: slow start, the loss window after a timeout, the restart after an
-//! idle time, the inflation of fast recovery. Where they differ is `Avoidance`: how the window grows once
-//! slow start is over, and by how much a loss reduces it.
+//! What all algorithms share stands here: slow start (with HyStart++ for the first), the loss window after a timeout,
+//! the restart after an idle time. Where they differ is `Avoidance`: how the window grows once slow start is over, and
+//! by how much a loss reduces it.
 
+mod cubic;
+mod hystart;
 mod reno;
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::fault::{self, Fault};
+use crate::time::{Duration, Instant};
+use crate::wire::seq::SeqNum;
+use cubic::Cubic;
+use hystart::{Growth, HyStart};
 use reno::Reno;
+
+/// How the window grows after slow start, and by how much a loss reduces it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RFC 8312, RFC 9438.
+    #[default]
+    Cubic,
+    /// RFC 5681.
+    Reno,
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cubic => "cubic",
+            Self::Reno => "reno",
+        })
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Cubic, Self::Reno]
+            .into_iter()
+            .find(|a| a.to_string() == text)
+            .ok_or_else(|| format!("{text:?} is no congestion control; there are cubic and reno"))
+    }
+}
 
 /// The congestion window of one connection. Bytes throughout.
 #[derive(Clone, Debug)]
@@ -14,8 +53,11 @@ pub struct Congestion {
     mss: u32,
     cwnd: u32,
     ssthresh: u32,
-    /// L of RFC 3465 2.3, in segments.
+    /// L of RFC 9406 4.2 and RFC 3465 2.3, in segments.
     slow_start_limit: u32,
+    /// Segments do not leave in bursts, so L need not bound them.
+    is_paced: bool,
+    hystart: HyStart,
     avoidance: Avoidance,
 }
 
@@ -23,24 +65,51 @@ pub struct Congestion {
 #[derive(Clone, Debug)]
 enum Avoidance {
     Reno(Reno),
+    Cubic(Cubic),
 }
+
+/// What an ACK told, outside fast recovery.
+#[derive(Clone, Copy, Debug)]
+pub struct Ack {
+    /// When it came.
+    pub now: Instant,
+    /// Bytes that it tells to have arrived.
+    pub acked: u32,
+    /// SND.UNA.
+    pub una: SeqNum,
+    /// SND.NXT.
+    pub nxt: SeqNum,
+    /// The sample of the RTT that it gave.
+    pub rtt: Option<Duration>,
+    /// SRTT.
+    pub srtt: Duration,
+}
+
+/// RFC 9406 4.3, without pacing.
+const SLOW_START_LIMIT: u32 = 8;
 
 impl Congestion {
     /// A new connection with segments of up to `mss` bytes.
-    pub fn new(mss: u32) -> Self {
+    pub fn new(mss: u32, algorithm: Algorithm, is_paced: bool) -> Self {
         Self {
             mss,
             cwnd: initial_window(mss),
             ssthresh: u32::MAX,
-            slow_start_limit: 2,
-            avoidance: Avoidance::Reno(Reno::default()),
+            slow_start_limit: SLOW_START_LIMIT,
+            is_paced,
+            hystart: HyStart::new(),
+            avoidance: match algorithm {
+                Algorithm::Reno => Avoidance::Reno(Reno::default()),
+                Algorithm::Cubic => Avoidance::Cubic(Cubic::default()),
+            },
         }
     }
 
-    /// The name of the algorithm after slow start.
-    pub fn algorithm(&self) -> &'static str {
+    /// The algorithm after slow start.
+    pub fn algorithm(&self) -> Algorithm {
         match self.avoidance {
-            Avoidance::Reno(_) => "newreno",
+            Avoidance::Reno(_) => Algorithm::Reno,
+            Avoidance::Cubic(_) => Algorithm::Cubic,
         }
     }
 
@@ -54,51 +123,74 @@ impl Congestion {
         self.ssthresh
     }
 
-    /// `acked` bytes left the network, outside recovery, and the window was in use.
-    pub fn handle_ack(&mut self, acked: u32) {
-        if self.cwnd < self.ssthresh {
-            // RFC 5681 3.1 with the limit of RFC 3465 2.3: two segments, since peers acknowledge every second one;
-            // one segment after a timeout. A deviation from RFC 5681, which knows only one.
-            self.cwnd = self.cwnd.saturating_add(acked.min(self.slow_start_limit * self.mss));
-            return;
+    /// Slow start goes on.
+    pub fn is_in_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    /// Bytes left the network, outside fast recovery, and the window was in use.
+    pub fn handle_ack(&mut self, ack: &Ack) {
+        if self.is_in_slow_start() {
+            return self.handle_ack_in_slow_start(ack);
         }
-        self.slow_start_limit = 2;
+        self.slow_start_limit = SLOW_START_LIMIT;
         self.cwnd = match &mut self.avoidance {
-            Avoidance::Reno(reno) => reno.grow(self.cwnd, acked, self.mss),
+            Avoidance::Reno(reno) => reno.grow(self.cwnd, ack.acked, self.mss),
+            Avoidance::Cubic(cubic) => cubic.grow(ack.now, ack.srtt, self.cwnd, ack.acked, self.mss),
         };
     }
 
-    /// Three duplicate ACKs: RFC 5681 3.2, steps 2 and 3.
-    pub fn handle_fast_retransmit(&mut self, flight: u32) {
-        self.reduce(flight);
-        self.cwnd = self.ssthresh + 3 * self.mss;
+    /// RFC 5681 3.1, with HyStart++ while no loss has told where the path ends.
+    fn handle_ack_in_slow_start(&mut self, ack: &Ack) {
+        let is_limited = !self.is_paced || self.slow_start_limit == 1;
+        let limit = if is_limited { self.slow_start_limit * self.mss } else { u32::MAX };
+        let mut growth = ack.acked.min(limit);
+        if self.ssthresh == u32::MAX {
+            match self.hystart.handle_ack(ack.una, ack.nxt, ack.rtt) {
+                Growth::Full => {}
+                Growth::Conservative => growth /= hystart::CSS_GROWTH_DIVISOR,
+                Growth::Over => self.ssthresh = self.cwnd,
+            }
+        }
+        self.cwnd = self.cwnd.saturating_add(growth).min(self.ssthresh.max(self.cwnd));
     }
 
-    /// One more duplicate ACK in fast recovery: RFC 5681 3.2, step 4.
-    pub fn handle_duplicate_ack(&mut self) {
-        self.cwnd = self.cwnd.saturating_add(self.mss);
-    }
-
-    /// An ACK for a part of what was in flight when recovery began: RFC 6582 3.2, step 3.
-    pub fn handle_partial_ack(&mut self, acked: u32) {
-        self.cwnd = self.cwnd.saturating_sub(acked).max(self.mss);
-        if acked >= self.mss {
-            self.cwnd += self.mss;
+    /// Bytes left the network, but the window was not in use, so it was not tested (RFC 9438 5.8).
+    pub fn handle_unused(&mut self, now: Instant) {
+        if let Avoidance::Cubic(cubic) = &mut self.avoidance {
+            cubic.handle_unused(now);
         }
     }
 
-    /// Recovery is over: RFC 6582 3.2, step 3, the first of its two ways, which lets no burst out.
-    pub fn handle_recovered(&mut self, flight: u32) {
-        self.cwnd = self.ssthresh.min(flight.max(self.mss) + self.mss);
+    /// Something was lost, or the network is congested: sets the threshold. What the window becomes is for the
+    /// recovery to say.
+    pub fn handle_loss(&mut self, flight: u32) {
+        // What limited transmit let out does not count (RFC 5681 3.2, step 2).
+        let flight = flight.min(self.cwnd);
+        self.ssthresh = match &mut self.avoidance {
+            Avoidance::Reno(reno) => reno.reduce(flight, self.mss),
+            Avoidance::Cubic(cubic) => cubic.reduce(self.cwnd, flight, self.mss),
+        };
+    }
+
+    /// Recovery says what the window is.
+    pub fn set_window(&mut self, cwnd: u32) {
+        self.cwnd = cwnd.max(self.mss);
     }
 
     /// The retransmission timer expired: RFC 5681 3.1, equation 4; the threshold is set only the first time.
     pub fn handle_timeout(&mut self, flight: u32, is_first: bool) {
         if is_first {
-            self.reduce(flight);
+            self.handle_loss(flight);
         }
         self.slow_start_limit = 1;
         self.cwnd = self.mss;
+    }
+
+    /// The reduction was not called for: back to what was `before` it.
+    pub fn undo(&mut self, before: Self) {
+        let (cwnd, mss) = (self.cwnd.max(before.cwnd), self.mss);
+        *self = Self { cwnd, mss, ..before };
     }
 
     /// More than one SYN was lost before the connection began: RFC 6928 2.
@@ -107,14 +199,11 @@ impl Congestion {
     }
 
     /// Nothing was sent for longer than a timeout: RFC 5681 4.1.
-    pub fn handle_idle(&mut self) {
-        self.cwnd = self.cwnd.min(initial_window(self.mss));
-    }
-
-    fn reduce(&mut self, flight: u32) {
-        self.ssthresh = match &mut self.avoidance {
-            Avoidance::Reno(reno) => reno.reduce(flight, self.mss),
-        };
+    pub fn handle_idle(&mut self, now: Instant) {
+        if !fault::is(Fault::NoIdleRestart) {
+            self.cwnd = self.cwnd.min(initial_window(self.mss));
+        }
+        self.handle_unused(now);
     }
 }
 
@@ -129,41 +218,78 @@ mod tests {
 
     const MSS: u32 = 1460;
 
+    fn reno() -> Congestion {
+        Congestion::new(MSS, Algorithm::Reno, false)
+    }
+
+    fn ack(c: &mut Congestion, acked: u32) {
+        let (now, una, nxt) = (Instant::ZERO, SeqNum(1), SeqNum(1_000_000));
+        c.handle_ack(&Ack { now, acked, una, nxt, rtt: None, srtt: Duration::from_millis(10) });
+    }
+
     #[test]
     fn slow_start_doubles_and_avoidance_adds_a_segment_a_round() {
-        let mut c = Congestion::new(MSS);
+        let mut c = reno();
         assert_eq!(c.window(), 10 * MSS);
-        (0..10).for_each(|_| c.handle_ack(MSS));
+        (0..10).for_each(|_| ack(&mut c, MSS));
         assert_eq!(c.window(), 20 * MSS);
         c.handle_timeout(20 * MSS, true);
         assert_eq!((c.window(), c.slow_start_threshold()), (MSS, 10 * MSS));
-        (0..9).for_each(|_| c.handle_ack(MSS));
+        (0..9).for_each(|_| ack(&mut c, MSS));
         assert_eq!(c.window(), 10 * MSS);
-        (0..10).for_each(|_| c.handle_ack(MSS));
+        (0..10).for_each(|_| ack(&mut c, MSS));
         assert_eq!(c.window(), 11 * MSS);
     }
 
     #[test]
-    fn a_second_timeout_does_not_halve_again() {
-        let mut c = Congestion::new(MSS);
+    fn an_ack_of_many_segments_counts_as_eight_unless_they_are_paced_and_as_one_after_a_timeout() {
+        let mut c = reno();
+        ack(&mut c, 20 * MSS);
+        assert_eq!(c.window(), 18 * MSS);
+        let mut c = Congestion::new(MSS, Algorithm::Cubic, true);
+        ack(&mut c, 20 * MSS);
+        assert_eq!(c.window(), 30 * MSS);
+        c.handle_timeout(30 * MSS, true);
+        ack(&mut c, 20 * MSS);
+        assert_eq!(c.window(), 2 * MSS);
+    }
+
+    #[test]
+    fn a_second_timeout_does_not_reduce_again() {
+        let mut c = reno();
+        c.set_window(20 * MSS);
         c.handle_timeout(20 * MSS, true);
         c.handle_timeout(MSS, false);
         assert_eq!(c.slow_start_threshold(), 10 * MSS);
     }
 
     #[test]
-    fn fast_recovery_inflates_and_deflates() {
-        let mut c = Congestion::new(MSS);
-        c.handle_fast_retransmit(20 * MSS);
-        assert_eq!(c.window(), 13 * MSS);
-        c.handle_duplicate_ack();
-        assert_eq!(c.window(), 14 * MSS);
-        c.handle_partial_ack(4 * MSS);
-        assert_eq!(c.window(), 11 * MSS);
-        c.handle_recovered(20 * MSS);
-        assert_eq!(c.window(), 10 * MSS);
-        c.handle_recovered(0);
-        assert_eq!(c.window(), 2 * MSS);
+    fn what_is_in_flight_beyond_the_window_does_not_raise_the_threshold() {
+        for (algorithm, threshold) in [(Algorithm::Reno, 5 * MSS), (Algorithm::Cubic, 7 * MSS)] {
+            let mut c = Congestion::new(MSS, algorithm, false);
+            c.handle_loss(12 * MSS);
+            assert_eq!(c.slow_start_threshold(), threshold);
+        }
+    }
+
+    #[test]
+    fn an_undo_brings_back_what_was_and_keeps_what_is_more() {
+        let mut c = Congestion::new(MSS, Algorithm::Cubic, true);
+        let before = c.clone();
+        c.handle_timeout(10 * MSS, true);
+        c.undo(before.clone());
+        assert_eq!((c.window(), c.slow_start_threshold()), (10 * MSS, u32::MAX));
+        c.set_window(15 * MSS);
+        c.undo(before);
+        assert_eq!(c.window(), 15 * MSS);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for algorithm in [Algorithm::Cubic, Algorithm::Reno] {
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
+        }
+        assert!("bbr".parse::<Algorithm>().is_err());
     }
 
     #[test]

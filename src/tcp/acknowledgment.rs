@@ -1,0 +1,396 @@
+//! What an ACK tells the sender: what has arrived, what is lost, and so how much may leave.
+//!
+//! ```text
+//! ACK --> scoreboard: what is news --> RTT --> was a reduction unfounded? --> RACK: what is lost
+//!     --> recovery: begin, go on, end --> congestion window --> timers
+//! ```
+//! RFC 5681 3, RFC 6675, RFC 8985 6.2 and 7.4, RFC 9937, RFC 5682, RFC 3522, RFC 3708. Peers without SACK are counted by
+//! their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the same.
+//!
+//! Left out: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC 5681
+//! 4.3 would have it (SHOULD).
+
+use super::congestion::Ack;
+use super::connection::Connection;
+use super::prr::{Delivery, Prr};
+use super::rack::Circumstances;
+use super::recovery::{Frto, Phase, Undo};
+use super::scoreboard::{Fate, Scoreboard, Sent, Verdict};
+use super::timestamps;
+use crate::fault::{self, Fault};
+use crate::time::{Duration, Instant};
+use crate::wire::seq::SeqNum;
+use crate::wire::tcp_options::SackBlocks;
+
+/// An ACK that has passed all checks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acknowledgment<'a> {
+    /// SEG.ACK.
+    pub(super) ack: SeqNum,
+    /// Blocks of SACK.
+    pub(super) sack: &'a SackBlocks,
+    /// TSecr, if timestamps are in use.
+    pub(super) echo: Option<u32>,
+    /// RFC 5681 2: it is nothing but a duplicate ACK.
+    pub(super) is_duplicate: bool,
+    /// ECE.
+    pub(super) has_ece: bool,
+}
+
+/// What is news in an ACK.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    /// SND.UNA has moved.
+    has_moved: bool,
+    /// Bytes newly known to have arrived.
+    delivered: u32,
+    /// A sample of the RTT.
+    rtt: Option<Duration>,
+    /// Something is acknowledged that was sent again, so that its time tells nothing.
+    is_ambiguous: bool,
+    /// Something arrived that had been sent before the timeout, and only then.
+    has_original: bool,
+    /// A D-SACK: where it ends.
+    dsack: Option<SeqNum>,
+    /// Something more is lost.
+    is_lossy: bool,
+}
+
+impl Connection {
+    /// Takes an ACK of something between SND.UNA and SND.NXT.
+    pub(super) fn handle_acknowledgment(&mut self, now: Instant, ack: Acknowledgment<'_>) {
+        let mut news = News { has_moved: ack.ack.gt(self.snd.una), ..News::default() };
+        self.take_blocks(now, ack, &mut news);
+        if news.has_moved {
+            self.take_cumulative(now, ack, &mut news);
+        } else if ack.is_duplicate && !self.uses_sack {
+            self.take_duplicate(&mut news);
+        }
+        self.take_sample(now, ack, &mut news);
+        if self.was_unfounded(ack, &news) {
+            self.undo_reduction(now);
+        }
+        news.is_lossy |= self.detect_losses(now);
+        news.is_lossy |= self.has_probe_repaired(ack, &news);
+        self.advance_recovery(now, &news, ack.has_ece);
+        self.set_pace();
+        self.arm_guard(now);
+    }
+
+    /// RFC 2018 5, RFC 2883 4, RFC 6675 4: `Update()`.
+    fn take_blocks(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
+        if !self.uses_sack || fault::is(Fault::SackIgnored) {
+            return;
+        }
+        let mut blocks = ack.sack.as_slice();
+        if let Some(left) = duplicate_block(blocks, ack.ack) {
+            let (_, right) = blocks[0];
+            blocks = &blocks[1..];
+            self.handle_dsack(left, right, news);
+        }
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        for &(left, right) in blocks {
+            if left.lt(right) && left.ge(ack.ack) && right.le(nxt) && left.ge(una) {
+                self.deliver(now, ack, news, |board, delivered| {
+                    board.handle_sack(una, (left, right), delivered);
+                });
+            }
+        }
+    }
+
+    fn handle_dsack(&mut self, left: SeqNum, right: SeqNum, news: &mut News) {
+        if left.ge(right) || right.gt(self.snd.nxt) {
+            return;
+        }
+        news.dsack = Some(right);
+        self.tally.dsacks += 1;
+        self.rack.handle_dsack(self.snd.una, self.snd.nxt);
+        let segments = (right - left).div_ceil(u32::from(self.snd.mss));
+        if let Some(undo) = &mut self.recovery.undo {
+            undo.handle_dsack(left, segments);
+        }
+    }
+
+    /// RFC 9293 3.10.7.4: everything before SEG.ACK.
+    fn take_cumulative(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
+        let una = self.snd.una;
+        let in_order = ack.ack - una;
+        let delivered_before = news.delivered;
+        let mut first = None;
+        let mut is_ambiguous = false;
+        let sacked = self.board.sacked_bytes();
+        self.deliver(now, ack, news, |board, delivered| {
+            board.handle_ack(una, ack.ack, |start, segment| {
+                is_ambiguous |= segment.is_resent;
+                if segment.fate != Fate::Sacked {
+                    first = first.or(Some(segment.at));
+                    delivered(start, segment);
+                }
+            });
+        });
+        // A segment that is acknowledged in part is not told of.
+        let reported = sacked - self.board.sacked_bytes();
+        news.delivered = delivered_before + in_order - reported;
+        news.is_ambiguous = is_ambiguous;
+        news.rtt = first.filter(|_| !is_ambiguous).map(|at| now.since(at)).or(news.rtt);
+        self.snd.handle_ack(ack.ack);
+        self.rack.handle_una(ack.ack);
+        self.ecn.handle_una(ack.ack);
+        if !self.uses_sack {
+            self.forget_duplicates(in_order, news);
+        }
+        (self.last_taken, self.rto_from, self.probe_from) = (now, now, now);
+        self.handle_progress();
+    }
+
+    /// Hands what `walk` finds to have arrived to RACK.
+    fn deliver(
+        &mut self,
+        now: Instant,
+        ack: Acknowledgment<'_>,
+        news: &mut News,
+        walk: impl FnOnce(&mut Scoreboard, &mut dyn FnMut(SeqNum, &Sent)),
+    ) {
+        let Self { board, rack, rtt, ts, recovery, .. } = self;
+        let least = rtt.least().unwrap_or_default();
+        let (is_watched, recover) = (recovery.is_after_timeout(), recovery.recover);
+        walk(board, &mut |start, segment| {
+            let passed = now.since(segment.at);
+            let is_for_earlier =
+                ack.echo.is_some_and(|echo| timestamps::is_before(echo, ts.value(segment.at)));
+            rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
+            news.delivered += segment.end - start;
+            if !segment.is_resent {
+                news.rtt = Some(passed);
+                news.has_original |= is_watched && segment.end.le(recover);
+            }
+        });
+    }
+
+    /// Without SACK: one more segment has arrived, nobody knows which.
+    fn take_duplicate(&mut self, news: &mut News) {
+        news.delivered += u32::from(self.snd.mss);
+        let is_third = self.recovery.handle_duplicate(self.snd.una);
+        if is_third && !fault::is(Fault::NoFastRetransmit) {
+            self.mark_first_lost(news);
+        }
+    }
+
+    /// Without SACK: `acked` bytes are those of the segment that was missing and of some that duplicates stood for.
+    fn forget_duplicates(&mut self, acked: u32, news: &mut News) {
+        let mss = u32::from(self.snd.mss);
+        let behind = (acked.saturating_sub(mss)).div_ceil(mss);
+        let told = behind.min(self.recovery.duplicates);
+        news.delivered = news.delivered.saturating_sub(told * mss);
+        self.recovery.duplicates -= told;
+        if self.recovery.is_open() {
+            self.recovery.duplicates = 0;
+        }
+        let is_partial =
+            matches!(self.recovery.phase, Phase::Fast(_)) && self.snd.una.lt(self.recovery.recover);
+        if is_partial && !fault::is(Fault::NoPartialAck) {
+            // RFC 6582 3.2, step 3.
+            self.mark_first_lost(news);
+        }
+    }
+
+    fn mark_first_lost(&mut self, news: &mut News) {
+        let mut is_first = true;
+        news.is_lossy |= self.board.mark_lost(self.snd.una, |_| {
+            if std::mem::take(&mut is_first) { Verdict::Lost } else { Verdict::Stop }
+        });
+    }
+
+    /// RFC 6298 3 (Karn), RFC 7323 4: what was sent once gives a precise sample, what was sent again one by its echo.
+    fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
+        if news.has_moved && news.is_ambiguous && !fault::is(Fault::RttFromResent) {
+            let echo = ack.echo.filter(|&echo| echo != 0);
+            news.rtt = echo.and_then(|echo| self.ts.since_echo(now, echo)).map(|rtt| rtt.max(TICK));
+        }
+        let Some(sample) = news.rtt else { return };
+        let a_round = self.snd.flight().div_ceil(2 * u32::from(self.snd.mss));
+        self.rtt.handle_sample(now, sample, a_round);
+        self.recovery.has_probed = false;
+    }
+
+    /// RFC 8985 7.4.2: was a loss repaired by the loss probe, so that nothing else tells of it?
+    fn has_probe_repaired(&mut self, ack: Acknowledgment<'_>, news: &News) -> bool {
+        let Some(probe) = self.recovery.probe.filter(|probe| ack.ack.ge(probe.end)) else { return false };
+        let is_past = ack.ack.gt(probe.end);
+        let had_arrived = news.dsack == Some(probe.end);
+        let is_plain_duplicate = ack.is_duplicate && ack.sack.as_slice().is_empty();
+        if !probe.is_resent || had_arrived || is_past || is_plain_duplicate {
+            self.recovery.probe = None;
+        }
+        let has_repaired = probe.is_resent && is_past && !had_arrived;
+        self.tally.probe_repairs += u64::from(has_repaired);
+        has_repaired && self.recovery.is_open()
+    }
+
+    /// The reduction that is watched was not called for.
+    fn was_unfounded(&self, ack: Acknowledgment<'_>, news: &News) -> bool {
+        let Some(undo) = &self.recovery.undo else { return false };
+        if fault::is(Fault::NoUndo) {
+            return false;
+        }
+        let is_for_original = news.has_moved && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
+        let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
+        is_for_original || is_original_in_second || (news.dsack.is_some() && undo.is_all_reported())
+    }
+
+    /// Back to the window of before; what was taken for lost is in flight.
+    fn undo_reduction(&mut self, now: Instant) {
+        let Some(undo) = self.recovery.undo.take() else { return };
+        log::debug!("{:?} takes back a reduction of its window", self.flow);
+        self.tally.spurious_undos += 1;
+        self.congestion.undo(undo.before);
+        if undo.is_timeout {
+            self.rtt.handle_spurious_timeout();
+        }
+        self.rack.handle_spurious();
+        self.board.clear_lost();
+        self.end_recovery();
+        self.rto_from = now;
+    }
+
+    /// RFC 8985 6.2, step 5. True when something more is lost.
+    pub(super) fn detect_losses(&mut self, now: Instant) -> bool {
+        self.reorder_at = None;
+        if !self.uses_sack || self.board.is_empty() {
+            return false;
+        }
+        let circumstances = self.circumstances();
+        let (any, look_again) = self.rack.detect_losses(now, self.snd.una, &mut self.board, circumstances);
+        self.reorder_at = look_again;
+        any
+    }
+
+    pub(super) fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            min_rtt: self.rtt.least().unwrap_or_default(),
+            srtt: self.rtt.smoothed().map_or(Duration::MAX, |(srtt, _)| srtt),
+            is_recovering: !self.recovery.is_open(),
+        }
+    }
+
+    fn advance_recovery(&mut self, now: Instant, news: &News, has_ece: bool) {
+        let is_over = self.snd.una.ge(self.recovery.recover);
+        let is_marked = has_ece && self.ecn.handle_echo(self.snd.una, self.snd.nxt);
+        match self.recovery.phase {
+            Phase::Open if news.is_lossy || is_marked => {
+                self.tally.ecn_reductions += u64::from(is_marked);
+                self.begin_fast_recovery(now, news);
+            }
+            Phase::Open => {
+                self.recovery.handle_una(self.snd.una);
+                self.grow_window(now, news);
+            }
+            Phase::Fast(prr) if is_over => {
+                self.congestion.set_window(prr.target());
+                self.end_recovery();
+            }
+            Phase::Fast(mut prr) => {
+                self.reduce_window(&mut prr, news);
+                self.recovery.phase = Phase::Fast(prr);
+            }
+            Phase::Loss(_) if is_over => {
+                self.end_recovery();
+                self.grow_window(now, news);
+            }
+            Phase::Loss(frto) => {
+                self.recovery.phase = Phase::Loss(self.next_frto(frto, news));
+                self.is_cwnd_limited = true;
+                self.grow_window(now, news);
+            }
+        }
+    }
+
+    /// The reordering window is over: RFC 8985 6.2.
+    pub(super) fn handle_reorder_timeout(&mut self, now: Instant) {
+        if self.detect_losses(now) && self.recovery.is_open() {
+            self.begin_fast_recovery(now, &News { is_lossy: true, ..News::default() });
+        }
+        self.set_pace();
+        self.arm_guard(now);
+    }
+
+    /// Something is lost, or a router is congested: RFC 5681 3.2, RFC 3168 6.1.2, RFC 9937 6.
+    fn begin_fast_recovery(&mut self, now: Instant, news: &News) {
+        let flight = self.snd.flight();
+        self.recovery.undo = Some(Undo::new(&self.congestion, self.snd.una, false));
+        self.congestion.handle_loss(flight);
+        self.ecn.handle_reduced(self.snd.nxt);
+        self.tally.fast_recoveries += 1;
+        let reported = self.board.sacked_bytes() + self.counted_duplicates();
+        let recover_fs = (flight.saturating_sub(reported)).saturating_add(news.delivered);
+        let mut prr = Prr::new(recover_fs, self.congestion.slow_start_threshold());
+        self.recovery.begin(Phase::Fast(prr), self.snd.nxt, news.is_lossy);
+        self.reduce_window(&mut prr, news);
+        self.recovery.phase = Phase::Fast(prr);
+        log::trace!("{:?} recovers up to {:?} at {now:?}", self.flow, self.recovery.recover);
+    }
+
+    fn reduce_window(&mut self, prr: &mut Prr, news: &News) {
+        let delivery = Delivery { delivered: news.delivered, is_safe: news.has_moved && !news.is_lossy };
+        let cwnd = prr.handle_ack(delivery, self.pipe(), u32::from(self.snd.mss));
+        self.congestion.set_window(cwnd);
+    }
+
+    fn end_recovery(&mut self) {
+        self.recovery.end(self.snd.nxt);
+        self.rack.handle_recovered();
+    }
+
+    fn grow_window(&mut self, now: Instant, news: &News) {
+        if news.delivered == 0 {
+            return;
+        }
+        // RFC 5681 3.1 grows the window for what fills it; one that nobody fills is not tested.
+        if !self.is_cwnd_limited {
+            return self.congestion.handle_unused(now);
+        }
+        let srtt = self.rtt.smoothed().map_or(Duration::ZERO, |(srtt, _)| srtt);
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        self.congestion.handle_ack(&Ack { now, acked: news.delivered, una, nxt, rtt: news.rtt, srtt });
+    }
+
+    /// RFC 5682 3.1. With timestamps the first ACK has told already.
+    fn next_frto(&mut self, frto: Frto, news: &News) -> Frto {
+        let says_nothing = !news.has_moved && news.delivered == 0;
+        match frto {
+            _ if says_nothing => frto,
+            Frto::First if news.has_moved && !self.ts.is_on() && self.snd.unsent() > 0 => Frto::Second,
+            _ => Frto::Off,
+        }
+    }
+
+    /// What is thought to be in the network: RFC 6675 4, `SetPipe()`.
+    pub(super) fn pipe(&self) -> u32 {
+        let outside = self.board.sacked_bytes() + self.board.lost_bytes() + self.counted_duplicates();
+        self.snd.flight().saturating_sub(outside)
+    }
+
+    /// Bytes that duplicate ACKs of a peer without SACK stand for.
+    fn counted_duplicates(&self) -> u32 {
+        self.recovery.duplicates * u32::from(self.snd.mss)
+    }
+
+    /// The window or the RTT may have changed.
+    pub(super) fn set_pace(&mut self) {
+        if let Some((srtt, _)) = self.rtt.smoothed().filter(|_| self.config.pacing) {
+            self.pacing.set_rate(self.congestion.window(), srtt, self.congestion.is_in_slow_start());
+        }
+    }
+}
+
+/// The clock of timestamps.
+const TICK: Duration = Duration::from_millis(1);
+
+/// RFC 2883 4: the first block reports what came twice when it stands before the ACK, or within the second block. Where
+/// it begins.
+fn duplicate_block(blocks: &[(SeqNum, SeqNum)], ack: SeqNum) -> Option<SeqNum> {
+    let &(left, right) = blocks.first()?;
+    let is_within =
+        |&(outer_left, outer_right): &(SeqNum, SeqNum)| outer_left.le(left) && right.le(outer_right);
+    (left.lt(ack) || blocks.get(1).is_some_and(is_within)).then_some(left)
+}

@@ -1,0 +1,105 @@
+//! Pacing: segments leave spread over the round trip and not in bursts, which queues on the way do not hold.
+//!
+//! As in Linux, at twice the window a round trip in slow start, so that the window can double, and at 1.2 times it
+//! afterwards. Up to a millisecond's worth leaves at once, since timers are no finer; on a path with an RTT of a few
+//! milliseconds nothing is held back. After an idle time an initial window (RFC 6928) leaves at once.
+
+use crate::fault::{self, Fault};
+use crate::time::{Duration, Instant};
+
+/// What may leave early.
+const QUANTUM: Duration = Duration::from_millis(1);
+/// Below this RTT there is no pacing.
+const SHORTEST: Duration = Duration::from_millis(4);
+
+/// When the next segment may leave.
+#[derive(Clone, Debug, Default)]
+pub struct Pacing {
+    /// When all that has left would have left at the rate.
+    next: Instant,
+    /// Nanoseconds for 2^10 bytes; 0 for no pacing.
+    pace: u64,
+    /// Bytes that may leave without it.
+    free: u32,
+}
+
+impl Pacing {
+    /// The window or the RTT has changed.
+    pub fn set_rate(&mut self, cwnd: u32, srtt: Duration, is_in_slow_start: bool) {
+        if srtt < SHORTEST || fault::is(Fault::NoPacing) {
+            self.pace = 0;
+            return;
+        }
+        let (times, of) = if is_in_slow_start { (2, 1) } else { (6, 5) };
+        self.pace = (srtt.as_nanos() << 10) * of / (u64::from(cwnd.max(1)) * times);
+    }
+
+    /// Data is to leave after a time without any: so many bytes may leave at once.
+    pub fn handle_idle(&mut self, bytes: u32) {
+        self.free = bytes;
+    }
+
+    /// Nothing waits any more for this: `None` when a segment may leave now, else when it may.
+    pub fn wait(&self, now: Instant) -> Option<Instant> {
+        (self.pace > 0 && self.free == 0 && self.next > now + QUANTUM).then_some(self.next)
+    }
+
+    /// `len` bytes leave.
+    pub fn handle_sent(&mut self, now: Instant, len: u32) {
+        if self.pace == 0 {
+            return;
+        }
+        self.free = self.free.saturating_sub(len);
+        self.next = self.next.max(now) + Duration::from_nanos((u64::from(len) * self.pace) >> 10);
+    }
+
+    /// Bytes a second; 0 for no pacing.
+    pub fn rate(&self) -> u64 {
+        if self.pace == 0 { 0 } else { (1_000_000_000 << 10) / self.pace }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(us: u64) -> Instant {
+        Instant::ZERO + Duration::from_micros(us)
+    }
+
+    #[test]
+    fn a_window_takes_half_a_round_trip_in_slow_start_and_five_sixths_of_one_afterwards() {
+        let mut pacing = Pacing::default();
+        for (is_in_slow_start, us) in [(true, 50_000), (false, 83_333)] {
+            pacing.set_rate(100_000, Duration::from_millis(100), is_in_slow_start);
+            let start = at(1_000_000);
+            (0..100).for_each(|_| pacing.handle_sent(start, 1000));
+            let took = pacing.wait(start).unwrap().since(start).as_micros();
+            assert!(took.abs_diff(us) < 100, "{took}");
+            pacing = Pacing::default();
+        }
+    }
+
+    #[test]
+    fn a_millisecond_is_let_out_early_and_the_first_window_at_once() {
+        let mut pacing = Pacing::default();
+        pacing.set_rate(100_000, Duration::from_millis(100), true);
+        let mut sent = 0;
+        while pacing.wait(at(0)).is_none() {
+            pacing.handle_sent(at(0), 500);
+            sent += 500;
+        }
+        assert_eq!(sent, 2500, "2 MB/s for 1 ms, and the segment that is over it");
+        pacing.handle_idle(10_000);
+        (0..20).for_each(|_| pacing.handle_sent(at(0), 500));
+        assert!(pacing.wait(at(0)).is_some());
+    }
+
+    #[test]
+    fn a_short_path_is_not_paced() {
+        let mut pacing = Pacing::default();
+        pacing.set_rate(100_000, Duration::from_millis(3), true);
+        (0..1000).for_each(|_| pacing.handle_sent(at(0), 1000));
+        assert_eq!((pacing.wait(at(0)), pacing.rate()), (None, 0));
+    }
+}

@@ -1,0 +1,333 @@
+//! What was sent and is not acknowledged yet, segment by segment: the scoreboard of RFC 6675, with what RFC 8985
+//! keeps of each segment.
+//!
+//! ```text
+//!  una                                                     nxt
+//!   | lost, | sacked | resent | sacked | in flight | in flight |
+//!   | to be |        |        |        |           |           |
+//!   | resent|        |        |        |           |           |
+//! ```
+//! Segments stand in the order of their sequence numbers, each known by its end; it begins where the one before it
+//! ends, the first at `una`. Those that were never resent also stand in the order of their times, and whatever
+//! was resent left later than all that stood before it when it was first sent. So a search for what left before a
+//! given moment ends at the first that was not resent and left later.
+//!
+//! A block of SACK that covers a part of a segment counts for nothing: the peer gets that segment again.
+
+use std::collections::VecDeque;
+
+use crate::time::Instant;
+use crate::wire::seq::SeqNum;
+
+/// A segment that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When it left last.
+    pub at: Instant,
+    /// The sequence number after its last.
+    pub end: SeqNum,
+    /// Whether the peer has it, as far as is known.
+    pub fate: Fate,
+    /// It left more than once.
+    pub is_resent: bool,
+}
+
+/// What is known of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// On its way.
+    InFlight,
+    /// With the peer, out of order.
+    Sacked,
+    /// Taken for lost, and not sent again since.
+    Lost,
+}
+
+/// The segments between SND.UNA and SND.NXT.
+#[derive(Clone, Debug, Default)]
+pub struct Scoreboard {
+    segments: VecDeque<Sent>,
+    sacked_bytes: u32,
+    sacked_segments: u32,
+    lost_bytes: u32,
+    /// No segment before this one is lost.
+    first_lost: usize,
+}
+
+/// Beyond so many places the memory is given back once nothing is in flight.
+const KEPT: usize = 32;
+
+impl Scoreboard {
+    /// Segments in it.
+    pub fn len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Nothing is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Bytes that the peer has out of order.
+    pub fn sacked_bytes(&self) -> u32 {
+        self.sacked_bytes
+    }
+
+    /// Segments that the peer has out of order.
+    pub fn sacked_segments(&self) -> u32 {
+        self.sacked_segments
+    }
+
+    /// Bytes that are lost and not sent again.
+    pub fn lost_bytes(&self) -> u32 {
+        self.lost_bytes
+    }
+
+    /// The first segment that was sent and is not acknowledged.
+    pub fn first(&self) -> Option<&Sent> {
+        self.segments.front()
+    }
+
+    /// A segment up to `end` leaves for the first time.
+    pub fn handle_sent(&mut self, now: Instant, end: SeqNum) {
+        self.segments.push_back(Sent { at: now, end, fate: Fate::InFlight, is_resent: false });
+    }
+
+    /// Everything before `ack` is acknowledged; gives each segment that is wholly so to `delivered`, with the sequence
+    /// number at which it began.
+    pub fn handle_ack(&mut self, mut una: SeqNum, ack: SeqNum, mut delivered: impl FnMut(SeqNum, &Sent)) {
+        while let Some(first) = self.segments.front().copied() {
+            if first.end.gt(ack) {
+                self.forget(&first, ack.max(una) - una);
+                break;
+            }
+            self.segments.pop_front();
+            self.first_lost = self.first_lost.saturating_sub(1);
+            self.forget(&first, first.end - una);
+            self.sacked_segments -= u32::from(first.fate == Fate::Sacked);
+            delivered(una, &first);
+            una = first.end;
+        }
+        if self.segments.is_empty() {
+            self.first_lost = 0;
+            if self.segments.capacity() > KEPT {
+                self.segments = VecDeque::new();
+            }
+        }
+    }
+
+    /// `len` bytes of a segment are in none of the sums any more.
+    fn forget(&mut self, segment: &Sent, len: u32) {
+        match segment.fate {
+            Fate::InFlight => {}
+            Fate::Sacked => self.sacked_bytes -= len,
+            Fate::Lost => self.lost_bytes -= len,
+        }
+    }
+
+    /// The peer has `left..right`; gives each segment that is news to `delivered`, in order.
+    pub fn handle_sack(
+        &mut self,
+        una: SeqNum,
+        (left, right): (SeqNum, SeqNum),
+        mut delivered: impl FnMut(SeqNum, &Sent),
+    ) {
+        let mut index = self.segments.partition_point(|s| s.end.le(left));
+        let mut start = self.start(una, index);
+        if start.lt(left) {
+            let Some(partly) = self.segments.get(index) else { return };
+            start = partly.end;
+            index += 1;
+        }
+        while let Some(&segment) = self.segments.get(index).filter(|s| s.end.le(right)) {
+            if segment.fate != Fate::Sacked {
+                let len = segment.end - start;
+                self.forget(&segment, len);
+                self.segments[index].fate = Fate::Sacked;
+                self.sacked_bytes += len;
+                self.sacked_segments += 1;
+                delivered(start, &segment);
+            }
+            start = segment.end;
+            index += 1;
+        }
+    }
+
+    /// Takes for lost what `is_lost` says so of among the segments that are in flight, in order, until it says
+    /// [`Verdict::Stop`]. True when any was.
+    pub fn mark_lost(&mut self, una: SeqNum, mut judge: impl FnMut(&Sent) -> Verdict) -> bool {
+        let mut start = una;
+        let mut any = false;
+        for (index, segment) in self.segments.iter_mut().enumerate() {
+            let verdict = if segment.fate == Fate::InFlight { judge(segment) } else { Verdict::Keep };
+            match verdict {
+                Verdict::Lost => {
+                    segment.fate = Fate::Lost;
+                    self.lost_bytes += segment.end - start;
+                    if !any {
+                        self.first_lost = self.first_lost.min(index);
+                    }
+                    any = true;
+                }
+                Verdict::Keep => {}
+                Verdict::Stop => break,
+            }
+            start = segment.end;
+        }
+        any
+    }
+
+    /// What was taken for lost is in flight after all.
+    pub fn clear_lost(&mut self) {
+        for segment in self.segments.iter_mut().filter(|s| s.fate == Fate::Lost) {
+            segment.fate = Fate::InFlight;
+        }
+        self.lost_bytes = 0;
+        self.first_lost = self.segments.len();
+    }
+
+    /// The peer has thrown away what it had out of order (RFC 2018 8).
+    pub fn clear_sacked(&mut self) {
+        for segment in self.segments.iter_mut().filter(|s| s.fate == Fate::Sacked) {
+            segment.fate = Fate::InFlight;
+        }
+        (self.sacked_bytes, self.sacked_segments) = (0, 0);
+    }
+
+    /// The first lost segment: its index, and where it begins and ends.
+    pub fn next_lost(&mut self, una: SeqNum) -> Option<(usize, SeqNum, SeqNum)> {
+        if self.lost_bytes == 0 {
+            return None;
+        }
+        while self.segments.get(self.first_lost)?.fate != Fate::Lost {
+            self.first_lost += 1;
+        }
+        let index = self.first_lost;
+        Some((index, self.start(una, index), self.segments[index].end))
+    }
+
+    /// The last segment: its index, and where it begins and ends.
+    pub fn last(&self, una: SeqNum) -> Option<(usize, SeqNum, SeqNum)> {
+        let index = self.segments.len().checked_sub(1)?;
+        Some((index, self.start(una, index), self.segments[index].end))
+    }
+
+    /// The segment at `index`, which the peer has not reported, leaves again, from its beginning `start` up to `end`. What remains of it behind `end`
+    /// becomes a segment of its own.
+    pub fn handle_resent(&mut self, now: Instant, index: usize, start: SeqNum, end: SeqNum) {
+        let whole = self.segments[index];
+        if end.lt(whole.end) {
+            self.segments.insert(index + 1, whole);
+            self.segments[index].end = end;
+        }
+        let segment = &mut self.segments[index];
+        if std::mem::replace(&mut segment.fate, Fate::InFlight) == Fate::Lost {
+            self.lost_bytes -= end - start;
+        }
+        (segment.at, segment.is_resent) = (now, true);
+    }
+
+    /// The segment at `index` left more than once.
+    pub fn is_resent(&self, index: usize) -> bool {
+        self.segments[index].is_resent
+    }
+
+    /// What is known of the segment at `index`.
+    pub fn fate(&self, index: usize) -> Fate {
+        self.segments[index].fate
+    }
+
+    fn start(&self, una: SeqNum, index: usize) -> SeqNum {
+        index.checked_sub(1).map_or(una, |before| self.segments[before].end)
+    }
+}
+
+/// What [`Scoreboard::mark_lost`] is told of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is lost.
+    Lost,
+    /// It may still come.
+    Keep,
+    /// Like that, and all behind it.
+    Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    const UNA: SeqNum = SeqNum(u32::MAX - 1500);
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(ms)
+    }
+
+    /// Five segments of 1000 bytes, a millisecond apart.
+    fn five() -> Scoreboard {
+        let mut board = Scoreboard::default();
+        (1..=5).for_each(|n| board.handle_sent(at(n), UNA + 1000 * n as u32));
+        board
+    }
+
+    fn sack(board: &mut Scoreboard, una: SeqNum, left: u32, right: u32) -> Vec<u32> {
+        let mut told = Vec::new();
+        board.handle_sack(una, (UNA + left, UNA + right), |start, _| told.push(start - UNA));
+        told
+    }
+
+    fn ack(board: &mut Scoreboard, una: u32, to: u32) -> Vec<(u32, Fate)> {
+        let mut told = Vec::new();
+        board.handle_ack(UNA + una, UNA + to, |start, s| told.push((start - UNA, s.fate)));
+        told
+    }
+
+    #[test]
+    fn what_is_sacked_is_told_once_and_only_whole_segments_count() {
+        let mut board = five();
+        assert_eq!(sack(&mut board, UNA, 1000, 2500), [1000]);
+        assert_eq!(sack(&mut board, UNA, 900, 3000), [2000], "the first is covered in part");
+        assert_eq!(sack(&mut board, UNA, 1000, 9000), [3000, 4000]);
+        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (4000, 4));
+        assert_eq!(ack(&mut board, 0, 1500), [(0, Fate::InFlight)]);
+        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (3500, 4));
+        assert_eq!(ack(&mut board, 1500, 5000).len(), 4);
+        assert_eq!((board.sacked_bytes(), board.sacked_segments(), board.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_lost_are_found_in_order_and_leave_the_sum_when_they_are_sent_again() {
+        let mut board = five();
+        sack(&mut board, UNA, 1000, 2000);
+        let lost = |s: &Sent| if s.at < at(4) { Verdict::Lost } else { Verdict::Stop };
+        assert!(board.mark_lost(UNA, lost));
+        assert!(!board.mark_lost(UNA, lost), "once");
+        assert_eq!(board.lost_bytes(), 2000);
+        let (index, start, end) = board.next_lost(UNA).unwrap();
+        assert_eq!((index, start, end), (0, UNA, UNA + 1000));
+        board.handle_resent(at(9), index, start, end);
+        let (index, start, _) = board.next_lost(UNA).unwrap();
+        assert_eq!((index, start), (2, UNA + 2000));
+        // The segments have become smaller meanwhile.
+        board.handle_resent(at(9), index, start, start + 600);
+        assert_eq!(board.next_lost(UNA).unwrap(), (3, UNA + 2600, UNA + 3000));
+        assert_eq!((board.lost_bytes(), board.len()), (400, 6));
+        assert_eq!(ack(&mut board, 0, 2800).len(), 3);
+        assert_eq!(board.lost_bytes(), 200);
+        board.clear_lost();
+        assert_eq!((board.lost_bytes(), board.next_lost(UNA + 2800)), (0, None));
+    }
+
+    #[test]
+    fn what_the_peer_threw_away_is_in_flight_again() {
+        let mut board = five();
+        sack(&mut board, UNA, 0, 5000);
+        board.clear_sacked();
+        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (0, 0));
+        board.mark_lost(UNA, |_| Verdict::Lost);
+        assert_eq!(board.lost_bytes(), 5000);
+        ack(&mut board, 0, 5000);
+        assert_eq!(board.lost_bytes(), 0);
+    }
+}
