@@ -54,6 +54,8 @@ struct News {
     dsack: Option<SeqNum>,
     /// Something more is lost.
     is_lossy: bool,
+    /// A peer without SACK has sent a duplicate ACK.
+    is_duplicate: bool,
 }
 
 impl Connection {
@@ -132,7 +134,8 @@ impl Connection {
         let reported = sacked - self.board.sacked_bytes();
         news.delivered = delivered_before + in_order - reported;
         news.is_ambiguous = is_ambiguous;
-        news.rtt = first.filter(|_| !is_ambiguous).map(|at| now.since(at)).or(news.rtt);
+        let tells = !is_ambiguous || fault::is(Fault::RttFromResent);
+        news.rtt = first.filter(|_| tells).map(|at| now.since(at)).or(news.rtt);
         self.snd.handle_ack(ack.ack);
         self.rack.handle_una(ack.ack);
         self.ecn.handle_una(ack.ack);
@@ -169,7 +172,14 @@ impl Connection {
 
     /// Without SACK: one more segment has arrived, nobody knows which.
     fn take_duplicate(&mut self, news: &mut News) {
-        news.delivered += u32::from(self.snd.mss);
+        news.is_duplicate = true;
+        if self.recovery.is_after_timeout() && self.snd.nxt.le(self.recovery.recover) {
+            // The answers to what was in flight at the timeout; all of it is taken for lost already.
+            return;
+        }
+        if !self.recovery.is_after_timeout() {
+            news.delivered += u32::from(self.snd.mss);
+        }
         let is_third = self.recovery.handle_duplicate(self.snd.una);
         if is_third && !fault::is(Fault::NoFastRetransmit) {
             self.mark_first_lost(news);
@@ -181,16 +191,19 @@ impl Connection {
         let mss = u32::from(self.snd.mss);
         let behind = (acked.saturating_sub(mss)).div_ceil(mss);
         let told = behind.min(self.recovery.duplicates);
-        news.delivered = news.delivered.saturating_sub(told * mss);
+        if !self.recovery.is_after_timeout() {
+            news.delivered = news.delivered.saturating_sub(told * mss);
+        }
         self.recovery.duplicates -= told;
-        if self.recovery.is_open() {
+        if !matches!(self.recovery.phase, Phase::Fast(_)) {
             self.recovery.duplicates = 0;
         }
         let is_partial =
             matches!(self.recovery.phase, Phase::Fast(_)) && self.snd.una.lt(self.recovery.recover);
         if is_partial && !fault::is(Fault::NoPartialAck) {
-            // RFC 6582 3.2, step 3.
+            // RFC 6582 3.2, step 3: whatever the window says.
             self.mark_first_lost(news);
+            self.recovery.is_first_due = true;
         }
     }
 
@@ -203,7 +216,7 @@ impl Connection {
 
     /// RFC 6298 3 (Karn), RFC 7323 4: what was sent once gives a precise sample, what was sent again one by its echo.
     fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
-        if news.has_moved && news.is_ambiguous && !fault::is(Fault::RttFromResent) {
+        if news.has_moved && news.is_ambiguous && news.rtt.is_none() {
             let echo = ack.echo.filter(|&echo| echo != 0);
             news.rtt = echo.and_then(|echo| self.ts.since_echo(now, echo)).map(|rtt| rtt.max(TICK));
         }
@@ -341,8 +354,14 @@ impl Connection {
         self.rack.handle_recovered();
     }
 
+    /// RFC 5681 3.1: what arrives behind a gap counts when the gap is closed.
     fn grow_window(&mut self, now: Instant, news: &News) {
-        if news.delivered == 0 {
+        self.recovery.uncounted = self.recovery.uncounted.saturating_add(news.delivered);
+        if !news.has_moved && self.recovery.is_open() {
+            return;
+        }
+        let acked = std::mem::take(&mut self.recovery.uncounted);
+        if acked == 0 {
             return;
         }
         // RFC 5681 3.1 grows the window for what fills it; one that nobody fills is not tested.
@@ -351,12 +370,12 @@ impl Connection {
         }
         let srtt = self.rtt.smoothed().map_or(Duration::ZERO, |(srtt, _)| srtt);
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        self.congestion.handle_ack(&Ack { now, acked: news.delivered, una, nxt, rtt: news.rtt, srtt });
+        self.congestion.handle_ack(&Ack { now, acked, una, nxt, rtt: news.rtt, srtt });
     }
 
     /// RFC 5682 3.1. With timestamps the first ACK has told already.
     fn next_frto(&mut self, frto: Frto, news: &News) -> Frto {
-        let says_nothing = !news.has_moved && news.delivered == 0;
+        let says_nothing = !news.has_moved && !news.is_duplicate && news.delivered == 0;
         match frto {
             _ if says_nothing => frto,
             Frto::First if news.has_moved && !self.ts.is_on() && self.snd.unsent() > 0 => Frto::Second,

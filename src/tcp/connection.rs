@@ -36,6 +36,8 @@ pub struct Config {
     pub nagle: bool,
     /// The longest delay of an ACK (RFC 9293 MUST-40: under 500 ms).
     pub ack_delay: Duration,
+    /// Segments at the beginning that are acknowledged at once, unless the user answers.
+    pub quick_acks: u8,
     /// After how long an idle time to ask whether the peer is there. Off by default (RFC 9293 MUST-25).
     pub keep_alive: Option<Duration>,
     /// How long data may stay unacknowledged: R2 of RFC 9293 3.8.3, at least 100 s there (SHLD-11).
@@ -61,6 +63,7 @@ impl Default for Config {
         Self {
             nagle: true,
             ack_delay: Duration::from_millis(40),
+            quick_acks: QUICK_ACKS,
             keep_alive: None,
             user_timeout: Duration::from_secs(120),
             send_buffer: limits::SEND_BUFFER,
@@ -74,6 +77,8 @@ impl Default for Config {
     }
 }
 
+/// As many as in Linux.
+const QUICK_ACKS: u8 = 16;
 /// Bytes of the option in every segment (RFC 7323 A).
 const TIMESTAMPS_LEN: u16 = 12;
 /// How long to wait for a FIN when the user is gone; Linux waits as long.
@@ -192,7 +197,7 @@ impl Connection {
             flow,
             state: State::Closed,
             snd: Sender::new(iss, mss),
-            rcv: Receiver::new(config.receive_buffer),
+            rcv: Receiver::new(config.receive_buffer, config.quick_acks),
             rtt: Rtt::default(),
             board: Scoreboard::default(),
             rack: Rack::new(iss),
@@ -324,6 +329,7 @@ impl Connection {
             self.last_taken = now;
         }
         data.truncate(room);
+        self.rcv.delay_acks();
         let taken = data.len();
         self.snd.buffer.push(data);
         Ok(taken)

@@ -43,6 +43,8 @@ pub struct Receiver {
     unacked: usize,
     /// The largest payload seen: the peer's full segment.
     full: usize,
+    /// So many segments more are acknowledged at once.
+    quick: u8,
     /// What the next ACK reports of what waits behind a gap; `None` when the peer does not want to know.
     reported: Option<Reported>,
 }
@@ -72,8 +74,9 @@ pub enum Received {
 }
 
 impl Receiver {
-    /// A receiver with room for `capacity` unread bytes, before the peer's SYN.
-    pub fn new(capacity: usize) -> Self {
+    /// A receiver with room for `capacity` unread bytes, before the peer's SYN. It acknowledges the first `quick_acks`
+    /// segments at once.
+    pub fn new(capacity: usize, quick_acks: u8) -> Self {
         Self {
             nxt: SeqNum(0),
             right_edge: SeqNum(0),
@@ -88,6 +91,7 @@ impl Receiver {
             acknowledge: Acknowledge::No,
             unacked: 0,
             full: MIN_FULL,
+            quick: quick_acks,
             reported: None,
         }
     }
@@ -143,6 +147,11 @@ impl Receiver {
         }
     }
 
+    /// The user has something to say: his answers carry the ACKs.
+    pub fn delay_acks(&mut self) {
+        self.quick = 0;
+    }
+
     /// Takes a payload that begins at `seq`; what lies outside the window is cut off. Owes the ACK that RFC 9293
     /// 3.8.6.3 and RFC 5681 4.2 ask for.
     pub fn handle_payload(&mut self, seq: SeqNum, payload: &[u8]) -> Received {
@@ -182,9 +191,13 @@ impl Receiver {
         let is_second_full = self.unacked >= full_segments * self.full;
         if had_gap || is_second_full {
             self.owe(Acknowledge::Now);
+        } else if self.quick > 0 {
+            // The peer is in slow start, which each ACK brings forward.
+            self.owe(Acknowledge::Now);
         } else {
             self.owe(Acknowledge::Delayed);
         }
+        self.quick = self.quick.saturating_sub(1);
         Received::InOrder
     }
 
@@ -348,7 +361,7 @@ mod tests {
     use super::*;
 
     fn receiver(capacity: usize) -> Receiver {
-        let mut r = Receiver::new(capacity);
+        let mut r = Receiver::new(capacity, 0);
         r.start(SeqNum(99), u16::try_from(capacity).unwrap());
         r
     }

@@ -24,6 +24,8 @@ pub struct Recovery {
     pub recover: SeqNum,
     /// Duplicate ACKs of a peer without SACK: segments of which only the number is known to have arrived.
     pub duplicates: u32,
+    /// Bytes that arrived behind a gap, for which the window has not grown yet.
+    pub uncounted: u32,
     /// The next of the lost leaves whatever the window says.
     pub is_first_due: bool,
     /// What the last reduction did away with, while it may prove unfounded.
@@ -131,6 +133,7 @@ impl Recovery {
             phase: Phase::Open,
             recover: iss,
             duplicates: 0,
+            uncounted: 0,
             is_first_due: false,
             undo: None,
             probe: None,
@@ -159,6 +162,7 @@ impl Recovery {
         self.phase = phase;
         self.recover = nxt;
         self.is_first_due = is_lossy;
+        self.uncounted = 0;
         self.probe = None;
     }
 

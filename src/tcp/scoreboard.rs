@@ -206,6 +206,21 @@ impl Scoreboard {
         Some((index, self.start(una, index), self.segments[index].end))
     }
 
+    /// Makes one of the lost segment at `index` and the lost ones behind it, up to `len` sequence numbers from `start`
+    /// (RFC 9293 3.8.1: what is sent again may be cut anew). Gives its end.
+    pub fn join_lost(&mut self, index: usize, start: SeqNum, len: u32) -> SeqNum {
+        while let Some(next) = self.segments.get(index + 1)
+            && next.fate == Fate::Lost
+            && next.end - start <= len
+        {
+            let (end, is_resent) = (next.end, next.is_resent);
+            self.segments.remove(index + 1);
+            let whole = &mut self.segments[index];
+            (whole.end, whole.is_resent) = (end, whole.is_resent | is_resent);
+        }
+        self.segments[index].end
+    }
+
     /// The last segment: its index, and where it begins and ends.
     pub fn last(&self, una: SeqNum) -> Option<(usize, SeqNum, SeqNum)> {
         let index = self.segments.len().checked_sub(1)?;
@@ -317,6 +332,18 @@ mod tests {
         assert_eq!(board.lost_bytes(), 200);
         board.clear_lost();
         assert_eq!((board.lost_bytes(), board.next_lost(UNA + 2800)), (0, None));
+    }
+
+    #[test]
+    fn small_lost_segments_become_one() {
+        let mut board = five();
+        sack(&mut board, UNA, 3000, 4000);
+        board.mark_lost(UNA, |_| Verdict::Lost);
+        assert_eq!(board.join_lost(0, UNA, 2500), UNA + 2000);
+        assert_eq!(board.join_lost(0, UNA, 9000), UNA + 3000, "up to what the peer has");
+        assert_eq!((board.len(), board.lost_bytes()), (3, 4000));
+        board.handle_resent(at(9), 0, UNA, UNA + 3000);
+        assert_eq!((board.lost_bytes(), board.next_lost(UNA)), (1000, Some((2, UNA + 4000, UNA + 5000))));
     }
 
     #[test]

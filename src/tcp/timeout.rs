@@ -44,6 +44,9 @@ impl Connection {
         let is_closed = self.snd.wnd == 0 && self.state.is_synchronized();
         let guard = if self.snd.flight() > 0 && !is_closed {
             let timeout = self.rto_from + self.rtt.rto();
+            // Giving up does not wait for the next of ever longer timeouts.
+            let end = self.stalled_since.map(|since| since + self.patience());
+            let timeout = end.filter(|&end| end > self.rto_from).map_or(timeout, |end| timeout.min(end));
             Some(if let Some(at) = self.reorder_at {
                 (Timer::Reorder, at)
             } else if let Some(at) = self.loss_probe_at(timeout) {
@@ -83,6 +86,11 @@ impl Connection {
         (self.rtt.rto() * (1 << self.persist_backoff.min(16))).min(MAX_PERSIST)
     }
 
+    /// How long something may stay unacknowledged.
+    fn patience(&self) -> Duration {
+        if self.state.is_synchronized() { self.config.user_timeout } else { SYN_TIMEOUT }
+    }
+
     /// RFC 9293 3.8.3: nothing is heard for R2.
     fn has_given_up(&mut self, now: Instant, since: Instant, patience: Duration) -> bool {
         let since = *self.stalled_since.get_or_insert(since);
@@ -95,19 +103,19 @@ impl Connection {
             return;
         }
         let is_synchronized = self.state.is_synchronized();
-        let patience = if is_synchronized { self.config.user_timeout } else { SYN_TIMEOUT };
+        let patience = self.patience();
         if self.has_given_up(now, self.last_data_sent, patience) {
             log::debug!("{:?} gives up after {patience}", self.flow);
             return self.close(Cause::TimedOut);
         }
         // RFC 6298 5.4 to 5.6.
         self.rtt.handle_timeout();
+        self.rto_from = now;
         if !is_synchronized {
             self.due.syn = true;
             self.syns_resent = self.syns_resent.saturating_add(1);
             return;
         }
-        self.rto_from = now;
         self.begin_recovery_after_timeout(now);
         self.arm_guard(now);
     }

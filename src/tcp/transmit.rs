@@ -78,7 +78,9 @@ impl Connection {
             options.timestamps = self.ts.option(now, self.rcv.nxt);
         }
         self.last_data_sent = now;
-        self.rto_from = now;
+        if self.snd.flight() == 0 {
+            self.rto_from = now;
+        }
         self.snd.handle_syn_sent();
         self.arm_guard(now);
         Some(Departure { header, options, codepoint: Codepoint::NotEct })
@@ -89,8 +91,10 @@ impl Connection {
         if self.recovery.prefers_new_data() || self.snd.wnd == 0 {
             return None;
         }
-        let (index, start, end) = self.board.next_lost(self.snd.una)?;
-        let (len, fin) = self.snd.resend_segment(start, end, self.room_in_segment());
+        let (index, start, _) = self.board.next_lost(self.snd.una)?;
+        let room = self.room_in_segment();
+        let end = self.board.join_lost(index, start, room as u32);
+        let (len, fin) = self.snd.resend_segment(start, end, room);
         let is_first = self.recovery.is_first_due;
         if !is_first && self.pipe() + len as u32 > self.congestion.window().max(len as u32) {
             self.is_cwnd_limited = true;

@@ -103,8 +103,8 @@ impl Options {
         self.len() == 0
     }
 
-    /// Fills the options area. Layout as most stacks have it: every option on a 4-byte boundary by NOPs
-    /// before it. SACK blocks that do not fit are left out, from the last.
+    /// Fills the options area. Layout as Linux has it: every option on a 4-byte boundary by NOPs before it, for which
+    /// SACK-permitted stands before timestamps. SACK blocks that do not fit are left out, from the last.
     pub fn emit(&self, out: &mut [u8]) {
         assert_eq!(out.len(), self.len(), "the buffer has the size that len() told");
         let mut at = 0;
@@ -116,16 +116,19 @@ impl Options {
             put(&[MSS, 4]);
             put(&mss.to_be_bytes());
         }
+        match (self.sack_permitted, self.timestamps) {
+            (true, None) => put(&[NOP, NOP, SACK_PERMITTED, 2]),
+            (true, Some(_)) => put(&[SACK_PERMITTED, 2]),
+            (false, Some(_)) => put(&[NOP, NOP]),
+            (false, None) => {}
+        }
         if let Some((value, echo)) = self.timestamps {
-            put(&[NOP, NOP, TIMESTAMPS, 10]);
+            put(&[TIMESTAMPS, 10]);
             put(&value.to_be_bytes());
             put(&echo.to_be_bytes());
         }
         if let Some(shift) = self.window_scale {
             put(&[NOP, WINDOW_SCALE, 3, shift]);
-        }
-        if self.sack_permitted {
-            put(&[NOP, NOP, SACK_PERMITTED, 2]);
         }
         let blocks = &self.sack.as_slice()[..self.fitting_sack_blocks()];
         if !blocks.is_empty() {
@@ -141,7 +144,7 @@ impl Options {
         4 * usize::from(self.mss.is_some())
             + 12 * usize::from(self.timestamps.is_some())
             + 4 * usize::from(self.window_scale.is_some())
-            + 4 * usize::from(self.sack_permitted)
+            + 4 * usize::from(self.sack_permitted && self.timestamps.is_none())
     }
 
     fn fitting_sack_blocks(&self) -> usize {

@@ -144,3 +144,21 @@ fn the_last_segment_of_what_is_queued_is_pushed() {
     talk.stream().set_nagle(false);
     talk.says(&["A 1+1460 ack 1 win 65535", "A 1461+1460 ack 1 win 65535", "PA 2921+80 ack 1 win 65535"]);
 }
+
+#[test]
+fn the_first_segments_are_acknowledged_at_once_until_the_user_answers() {
+    // RFC 5681 4.2 allows it; the peer is in slow start.
+    let tcp = tcp::Config { quick_acks: 3, ..Setup::default().tcp };
+    let mut talk = Talk::accepted_with(Setup { tcp, ..Setup::default() });
+    for n in 0..3 {
+        talk.hears(seg("PA", 1 + 10 * n, 1).data(b"0123456789"));
+        assert_eq!(talk.take().len(), 1);
+    }
+    talk.hears(seg("PA", 31, 1).data(b"0123456789"));
+    talk.is_silent();
+    let mut talk = Talk::accepted_with(Setup { tcp, ..Setup::default() });
+    talk.write(100);
+    talk.take();
+    talk.hears(seg("PA", 1, 101).data(b"0123456789"));
+    talk.is_silent();
+}

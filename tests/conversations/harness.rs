@@ -53,7 +53,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            tcp: tcp::Config { receive_buffer: WINDOW, ..tcp::Config::default() },
+            tcp: tcp::Config { receive_buffer: WINDOW, quick_acks: 0, ..tcp::Config::default() },
             backlog: 16,
             max_connections: 64,
             mtu: 1500,

@@ -21,10 +21,10 @@ pub(crate) fn what_is_not_acknowledged_is_sent_again_after_200_ms_doubled_each_t
 
 #[test]
 pub(crate) fn a_peer_that_never_answers_is_given_up() {
-    // RFC 9293 3.8.3, R2 (SHLD-11: at least 100 s): the first timeout after 120 s, which is that at 162.2 s.
+    // RFC 9293 3.8.3, R2 (SHLD-11: at least 100 s): after 120 s.
     let mut talk = Talk::accepted();
     talk.write(100);
-    assert_eq!(talk.pass(162_150).len(), 10);
+    assert_eq!(talk.pass(119_950).len(), 10);
     assert_eq!((talk.state(), talk.events()), (State::Established, vec![]));
     talk.passes_silently(100);
     assert_eq!((talk.state(), talk.events()), (State::Closed, vec!["Closed(TimedOut)".to_owned()]));
@@ -33,11 +33,11 @@ pub(crate) fn a_peer_that_never_answers_is_given_up() {
 
 #[test]
 fn the_user_may_set_when_to_give_up() {
-    // RFC 9293 3.8.3 (d), MUST-21; 3.9.1.6: the timeout that comes after 5 s is that at 6.2 s.
+    // RFC 9293 3.8.3 (d), MUST-21; 3.9.1.6.
     let tcp = tcp::Config { user_timeout: Duration::from_secs(5), ..Setup::default().tcp };
     let mut talk = Talk::accepted_with(Setup { tcp, ..Setup::default() });
     talk.write(100);
-    assert_eq!(talk.pass(6_150).len(), 5);
+    assert_eq!(talk.pass(4_950).len(), 5);
     assert_eq!(talk.events(), Vec::<String>::new());
     talk.passes_silently(100);
     assert_eq!(talk.events(), ["Closed(TimedOut)"]);
@@ -45,9 +45,9 @@ fn the_user_may_set_when_to_give_up() {
     let mut talk = Talk::accepted();
     talk.stream().set_user_timeout(Duration::from_secs(1_000));
     talk.write(100);
-    assert_eq!(talk.pass(1_000_000).len(), 24);
+    assert_eq!(talk.pass(999_950).len(), 24);
     assert_eq!(talk.events(), Vec::<String>::new());
-    talk.passes_silently(60_000);
+    talk.passes_silently(100);
     assert_eq!(talk.events(), ["Closed(TimedOut)"]);
 }
 
@@ -56,7 +56,7 @@ fn a_fin_that_is_never_acknowledged_is_given_up() {
     // RFC 9293 3.8.3; nobody is left to be told.
     let mut talk = Talk::accepted();
     talk.stream().release();
-    assert_eq!(talk.pass(162_150).len(), 10);
+    assert_eq!(talk.pass(119_950).len(), 10);
     assert_eq!(talk.stack.population(), (1, 0, 0));
     talk.passes_silently(100);
     assert_eq!(talk.stack.population(), (0, 0, 0));
@@ -72,7 +72,7 @@ fn an_ack_of_a_part_restarts_the_timer() {
     talk.hears(seg("A", 1, 1461));
     let ms = talk.pass(10_000)[0].0;
     // The sample of 150 ms after one of 0: SRTT = 1/8 * 150, RTTVAR = 1/4 * 150.
-    assert_eq!(ms, 200, "168.75 ms is below the floor");
+    assert_eq!(ms, 218, "SRTT, and the floor of 200 ms, since 4 * RTTVAR is below it");
 }
 
 #[test]

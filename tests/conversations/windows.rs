@@ -184,7 +184,7 @@ fn a_fin_waits_for_no_window() {
 
 /// A host with room for 8000 bytes.
 fn small_buffer() -> Talk {
-    let tcp = tcp::Config { receive_buffer: 8000, ..tcp::Config::default() };
+    let tcp = tcp::Config { receive_buffer: 8000, quick_acks: 0, ..tcp::Config::default() };
     Talk::accepted_with(Setup { tcp, ..Setup::default() })
 }
 

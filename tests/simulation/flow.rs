@@ -15,6 +15,7 @@ pub(crate) struct Syn {
     mss: i64,
     shift: Option<u8>,
     window: i64,
+    takes_sack: bool,
 }
 
 impl Syn {
@@ -24,6 +25,7 @@ impl Syn {
             mss: i64::from(segment.mss.unwrap_or(536)),
             shift: segment.shift,
             window: i64::from(segment.window),
+            takes_sack: segment.takes_sack,
         }
     }
 }
@@ -46,8 +48,15 @@ pub(crate) struct Flow {
     fin_at: Option<i64>,
     /// The rightmost byte that the peer ever offered to take, and the one after it.
     peer_edge: i64,
-    /// No congestion window can be larger.
+    /// No congestion window can be larger: an initial one, and what was reported to have arrived.
     allowance: i64,
+    /// The rightmost byte that the peer reported, and the one after it. What lies before is in flight no more, or lost.
+    reported: i64,
+    /// Both SYNs said so.
+    has_sack: bool,
+    offers_sack: bool,
+    /// The newest timestamp that arrived. What is older may be refused (RFC 7323 5).
+    newest_timestamp: Option<u32>,
     losses: Losses,
     repeated: Repeated,
 
@@ -96,6 +105,7 @@ struct Repeated {
     at: i64,
     last: Option<Instant>,
     interval: Option<Duration>,
+    times: u32,
 }
 
 /// What part of a direction has arrived.
@@ -135,6 +145,10 @@ impl Flow {
             fin_at: None,
             peer_edge: 0,
             allowance: 0,
+            reported: 0,
+            has_sack: false,
+            offers_sack: syn.takes_sack,
+            newest_timestamp: None,
             losses: Losses::default(),
             repeated: Repeated::default(),
             perhaps: Coverage::default(),
@@ -153,7 +167,9 @@ impl Flow {
         }
         if emitted.has(SYN) {
             self.our_shift = emitted.shift;
+            self.offers_sack = emitted.takes_sack;
         }
+        self.has_sack = self.offers_sack && syn.takes_sack;
         let both_scale = self.our_shift.is_some() && syn.shift.is_some();
         let shift = if both_scale { u32::from(syn.shift.unwrap_or(0)) } else { 0 };
         if !both_scale {
@@ -199,6 +215,13 @@ impl Flow {
         if start < 0 || end > self.edge.max(1) + (1 << 20) {
             return;
         }
+        let is_old = match (segment.timestamp, self.newest_timestamp) {
+            (Some(now), Some(newest)) => (now.wrapping_sub(newest) as i32) < 0,
+            _ => false,
+        };
+        if !is_old {
+            self.newest_timestamp = segment.timestamp;
+        }
         let is_ahead = start >= self.perhaps.next;
         self.perhaps.insert(start, end + i64::from(segment.has(FIN)));
         if segment.has(FIN) {
@@ -209,6 +232,7 @@ impl Flow {
         }
         let ack = self.ours(segment.ack);
         let is_sure = self.is_certain
+            && !is_old
             && self.has_offered
             && (self.una..=self.sent_end).contains(&ack)
             && start <= self.edge
@@ -229,6 +253,11 @@ impl Flow {
             return;
         }
         self.peer_edge = self.peer_edge.max(ack + window);
+        for &(_, right) in &segment.sacks {
+            let right = self.ours(right).min(self.sent_end);
+            self.allowance += (right - self.reported.max(self.una)).max(0);
+            self.reported = self.reported.max(right);
+        }
         let seq = self.theirs(segment.seq).unwrap_or(0);
         let is_same_window = self.losses.window == Some(window) && seq == self.losses.newest;
         self.losses.was_closed |= window == 0;
@@ -238,7 +267,7 @@ impl Flow {
         // At the left edge of the window, so that it surely was.
         let is_acceptable = seq == self.perhaps.next && seq == self.acked && seq < self.edge;
         if ack > self.una {
-            self.allowance += (ack - self.una).min(2 * mss) + mss;
+            self.allowance += ack - self.una + mss;
             self.una = ack;
             self.losses.handle_ack(ack);
             if !is_acceptable {
@@ -248,7 +277,13 @@ impl Flow {
         } else if ack == self.una {
             self.allowance += mss;
             let is_plain = segment.payload.is_empty() && segment.flags & !8 == ACK;
-            if is_plain && is_same_window && is_acceptable && self.sent_end > self.una && self.has_offered {
+            if is_plain
+                && !self.has_sack
+                && is_same_window
+                && is_acceptable
+                && self.sent_end > self.una
+                && self.has_offered
+            {
                 self.losses.handle_duplicate(ack, self.sent_end);
             }
         }
@@ -265,7 +300,7 @@ impl Flow {
         if start < self.sent_end {
             self.handle_resent(now, start);
         } else if start == self.una {
-            self.repeated = Repeated { at: start, last: Some(now), interval: None };
+            self.repeated = Repeated { at: start, last: Some(now), interval: None, times: 0 };
         }
         self.sent_end = self.sent_end.max(end);
     }
@@ -317,7 +352,7 @@ impl Flow {
             "{key:?}: {last} is beyond the window {}",
             self.peer_edge
         );
-        let flight = last - self.una;
+        let flight = last - self.una.max(self.reported);
         let is_new = last > self.sent_end && payload > 0;
         assert!(!is_new || flight <= self.allowance, "{key:?}: {flight} in flight of {}", self.allowance);
     }
@@ -328,7 +363,9 @@ impl Flow {
             return;
         }
         let interval = self.repeated.last.filter(|_| self.repeated.at == start).map(|last| now.since(last));
-        if let (Some(before), Some(interval)) = (self.repeated.interval, interval) {
+        let times = if self.repeated.at == start { self.repeated.times + 1 } else { 0 };
+        // The first may have been a loss probe (RFC 8985 7), after which the timeout is no longer than before.
+        if let (Some(before), Some(interval)) = (self.repeated.interval.filter(|_| times > 2), interval) {
             let enough = (before * 19 / 10).min(Duration::from_secs(59));
             let key = self.key;
             assert!(
@@ -336,7 +373,7 @@ impl Flow {
                 "{key:?}: {start} is sent again after {interval}, before that {before}"
             );
         }
-        self.repeated = Repeated { at: start, last: Some(now), interval };
+        self.repeated = Repeated { at: start, last: Some(now), interval, times };
     }
 
     /// The host has said all that it has to say for now.

@@ -13,6 +13,11 @@ pub(crate) struct Tcp {
     pub(crate) window: u16,
     pub(crate) mss: Option<u16>,
     pub(crate) shift: Option<u8>,
+    pub(crate) takes_sack: bool,
+    /// Blocks of SACK.
+    pub(crate) sacks: Vec<(u32, u32)>,
+    /// TSval.
+    pub(crate) timestamp: Option<u32>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -98,23 +103,25 @@ fn read_ipv4(packet: &[u8]) -> Result<Content, Damage> {
     if !(20..=bytes.len()).contains(&header_len) {
         return Err(Damage::TcpHeader);
     }
-    let (mss, shift) = read_options(&bytes[20..header_len])?;
-    let segment = Tcp {
+    let mut segment = Tcp {
         src_port: be16(bytes, 0),
         dst_port: be16(bytes, 2),
         seq: be32(bytes, 4),
         ack: be32(bytes, 8),
         flags: bytes[13],
         window: be16(bytes, 14),
-        mss,
-        shift,
+        mss: None,
+        shift: None,
+        takes_sack: false,
+        sacks: Vec::new(),
+        timestamp: None,
         payload: bytes[header_len..].to_vec(),
     };
+    read_options(&bytes[20..header_len], &mut segment)?;
     Ok(Content::Tcp { src, dst, segment })
 }
 
-fn read_options(mut area: &[u8]) -> Result<(Option<u16>, Option<u8>), Damage> {
-    let (mut mss, mut shift) = (None, None);
+fn read_options(mut area: &[u8], segment: &mut Tcp) -> Result<(), Damage> {
     while let Some(&kind) = area.first() {
         let len = match kind {
             0 => break,
@@ -125,13 +132,18 @@ fn read_options(mut area: &[u8]) -> Result<(Option<u16>, Option<u8>), Damage> {
             return Err(Damage::TcpHeader);
         }
         match (kind, len) {
-            (2, 4) => mss = Some(be16(area, 2)),
-            (3, 3) => shift = Some(area[2].min(14)),
+            (2, 4) => segment.mss = Some(be16(area, 2)),
+            (3, 3) => segment.shift = Some(area[2].min(14)),
+            (4, 2) => segment.takes_sack = true,
+            (5, 10 | 18 | 26 | 34) => {
+                segment.sacks = (2..len).step_by(8).map(|at| (be32(area, at), be32(area, at + 4))).collect();
+            }
+            (8, 10) => segment.timestamp = Some(be32(area, 2)),
             _ => {}
         }
         area = &area[len..];
     }
-    Ok((mss, shift))
+    Ok(())
 }
 
 /// The sum of RFC 1071, folded, on top of `start`.
