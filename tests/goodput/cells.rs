@@ -22,7 +22,7 @@ pub(crate) const CROWDS: [usize; 4] = [1, 4, 16, 64];
 /// Their buffers in KiB: those of smoltcp's own test, and some that fill the bottleneck with few flows.
 pub(crate) const SHARED_BUFFERS: [usize; 2] = [256, 1024];
 /// Seeds of shared cells. They draw the round-trip times.
-pub(crate) const SHARED_SEEDS: u64 = 3;
+pub(crate) const SHARED_SEEDS: u64 = 5;
 /// What the flows share: bits a second, bytes of the queue.
 const NECK: (u64, usize) = (200_000_000, 64 << 10);
 /// Flows begin within the first second; what the first five bring does not count.
@@ -72,6 +72,10 @@ impl Cell {
 
     pub(crate) fn shared() -> impl Iterator<Item = Self> {
         SHARED_BUFFERS.into_iter().flat_map(|buffer| CROWDS.map(|flows| Self::Shared { buffer, flows }))
+    }
+
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::singles().chain(Self::reordered()).chain(Self::shared())
     }
 
     /// How it is called on a command line and in the rival's table.
@@ -225,4 +229,10 @@ impl Figures {
         self.fields().into_iter().for_each(|field| *field /= n);
         self
     }
+}
+
+#[test]
+fn jain_is_one_for_equals_and_an_nth_for_one_of_n() {
+    assert_eq!(jain(&[3.0, 3.0, 3.0]), 1.0);
+    assert_eq!(jain(&[8.0, 0.0, 0.0, 0.0]), 0.25);
 }

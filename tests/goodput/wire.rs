@@ -143,3 +143,14 @@ impl Air {
         self.flying.pop().map(|Reverse(flying)| flying.bytes)
     }
 }
+
+#[test]
+fn a_bottleneck_keeps_its_rate_and_drops_what_its_queue_has_no_room_for() {
+    // A packet of 1000 bytes on the link takes a millisecond, and four of them may wait.
+    let mut neck = Bottleneck::new(8_000_000, 4000);
+    let mut pass = |at| neck.pass(Instant::ZERO + Duration::from_millis(at), 1000 - LINK_HEADER);
+    let after = |millis| Some(Instant::ZERO + Duration::from_millis(millis));
+    assert_eq!([pass(0), pass(0), pass(0), pass(0), pass(0)], [after(1), after(2), after(3), after(4), None]);
+    assert_eq!([pass(1), pass(1), pass(9)], [after(5), None, after(10)]);
+    assert_eq!((neck.given, neck.dropped), (8, 2));
+}
