@@ -30,7 +30,7 @@ How much of a path a connection gets: under loss, beside others, and where packe
 measured in virtual time, from seeds, so it is exact and the same everywhere. `tests/goodput` writes this page
 (`KEEP=1 cargo test --test goodput document`) and fails when it says other than what is measured. smoltcp 0.14 runs in
 the same harness: without congestion control, with Reno and with CUBIC; its figures are kept in
-`tests/goodput/smoltcp.txt` (`RIVALS=1 cargo test --release --test goodput rivals` makes them anew), and some of them
+`tests/goodput/smoltcp.txt` (`RIVALS=1 cargo test --test goodput rivals` makes them anew), and some of them
 are run again each time.
 
 Sender and receiver are of the same make. The wire carries IP packets of up to 1500 bytes (MSS 1460). Loss and

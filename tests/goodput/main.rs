@@ -2,13 +2,15 @@
 //! virtual time. What a run gives depends on its seed alone.
 //!
 //! `docs/goodput.md` is the table, and a snapshot: `KEEP=1 cargo test --test goodput document` writes it anew.
-//! smoltcp's figures are in `smoltcp.txt`: `RIVALS=1 cargo test --release --test goodput rivals` makes them anew.
+//! smoltcp's figures are in `smoltcp.txt`: `RIVALS=1 cargo test --test goodput rivals` makes them anew.
 //!
-//! One cell, for whoever tunes the core (`single/KIB/PERMILLE`, `reordered/KIB`, `shared/KIB/FLOWS`; `OF` is some of
-//! `ours,none,reno,cubic`, the last three being smoltcp's; `SEED=n` is one seed; `SERIES=1` is the course of the
-//! first flow, a line each 100 ms, of one seed):
+//! For whoever tunes the core, `one_cell` prints what the environment asks for. `CELL` is `single/KIB/PERMILLE`,
+//! `reordered/KIB`, `shared/KIB/FLOWS`, or the first of these words alone, or `all`; `OF` some of `ours`, and of
+//! `none`, `reno` and `cubic`, which are smoltcp's; `SEED=n` one seed; `SERIES=1` the course of one flow of one seed, a line
+//! each 100 ms, with `FLOW=n` of another than the first.
 //!
 //! ```sh
+//! CELL=single OF=ours cargo test --test goodput one_cell -- --ignored --nocapture
 //! CELL=single/32/10 OF=ours,cubic cargo test --test goodput one_cell -- --ignored --nocapture
 //! CELL=single/1024/0 SEED=3 SERIES=1 cargo test --test goodput one_cell -- --ignored --nocapture
 //! ```

@@ -1,39 +1,71 @@
-//! One cell by itself, for whoever tunes the core: its figures for each seed, or the course of one flow.
+//! Some cells by themselves, for whoever tunes the core: their figures, for each seed, or the course of one flow.
+
+use taphouse::time::Instant;
 
 use super::cells::Cell;
+use super::host::Probe;
+use super::rivals;
 use super::world::{Make, run};
 
-/// Reads the environment and prints. `CELL=single/32/10 OF=ours,cubic SEED=3 SERIES=1`.
+/// Does what the environment asks for; the head of `main.rs` says how.
 pub(crate) fn print() {
     let get = |name: &str| std::env::var(name).ok();
-    let name = get("CELL").unwrap_or_else(|| "single/32/10".into());
-    let cell = Cell::of_name(&name).expect("CELL is single/KIB/PERMILLE, reordered/KIB or shared/KIB/FLOWS");
+    let number = |name: &str| get(name).map(|value| value.parse::<u64>().expect("a number"));
+    let name = get("CELL").unwrap_or_else(|| "all".into());
     let makes = get("OF").unwrap_or_else(|| "ours".into());
-    let seed: Option<u64> = get("SEED").map(|seed| seed.parse().expect("SEED is a number"));
-    for make in makes.split(',') {
-        let make = Make::of_name(make).expect("OF has some of ours, none, reno, cubic");
+    let make = |name: &str| Make::of_name(name).expect("OF has some of ours, none, reno, cubic");
+    let Some(cell) = Cell::of_name(&name) else {
+        let kind = if name == "all" { "" } else { &name };
+        let cells: Vec<_> = Cell::all().filter(|cell| cell.name().starts_with(kind)).collect();
+        assert!(!cells.is_empty(), "CELL is all, single, reordered, shared, or one as in smoltcp.txt");
+        for name in makes.split(',') {
+            cells.iter().for_each(|&cell| print_mean(make(name), cell));
+        }
+        return;
+    };
+    for name in makes.split(',') {
         if get("SERIES").is_some() {
-            print_series(make, cell, seed.unwrap_or(0));
+            print_series(make(name), cell, number("SEED").unwrap_or(0), number("FLOW").unwrap_or(0));
             continue;
         }
-        let seeds = seed.map_or(0..cell.seeds(), |seed| seed..seed + 1);
-        for seed in seeds {
-            let outcomes = run(make, &cell.scenario(seed), None);
+        for seed in number("SEED").map_or(0..cell.seeds(), |seed| seed..seed + 1) {
+            let outcomes = run(make(name), &cell.scenario(seed), None);
             let turns = outcomes.turns;
-            let figures = cell.measure(&outcomes);
-            println!("{} {name} seed {seed}: {figures:.4?}, {turns} turns", make.name());
+            println!("{name} seed {seed}: {:.4?}, {turns} turns", cell.measure(&outcomes));
         }
-        let begun = std::time::Instant::now();
-        let figures = cell.figures(make);
-        println!("{} {name} mean: {figures:.4?}", make.name());
-        println!("{} {name} took {:.1?} for {} seeds", make.name(), begun.elapsed(), cell.seeds());
+        print_mean(make(name), cell);
     }
 }
 
-/// The course of the first flow, a line each 100 ms: times in ms, the rest in bytes.
-fn print_series(make: Make, cell: Cell, seed: u64) {
+/// One line with what the tests judge.
+fn print_mean(make: Make, cell: Cell) {
+    let figures = cell.figures(make);
+    let best = if let Cell::Shared { .. } = cell {
+        rivals::best_of_all(cell)
+    } else {
+        rivals::best_controlled(cell)
+    };
+    println!(
+        "{:5} {:16} {:9.2} kB/s, {:5.2} of smoltcp's best; from the limit on {:5.3} of it; \
+         Jain {:.3}, smoltcp's {:.3}; dropped {:.4}; sent twice {:.4}, later {:.4}; timeouts {:.1}",
+        make.name(),
+        cell.name(),
+        figures.goodput,
+        figures.goodput / best.goodput,
+        figures.at_limit * 1e3 / cell.limit(),
+        figures.jain,
+        best.jain,
+        figures.dropped,
+        figures.again,
+        figures.again_late,
+        figures.timeouts,
+    );
+}
+
+/// The course of a flow, a line each 100 ms: times in ms, the rest in bytes.
+fn print_series(make: Make, cell: Cell, seed: u64, flow: u64) {
     println!("ms,cwnd,ssthresh,flight,srtt,rto,recovering,resent,timeouts,arrived");
-    let mut watch = |now: taphouse::time::Instant, probe: super::host::Probe, arrived: u64| {
+    let mut watch = |now: Instant, probe: Probe, arrived: u64| {
         println!(
             "{},{},{},{},{},{},{},{},{},{arrived}",
             now.as_nanos() / 1_000_000,
@@ -47,6 +79,6 @@ fn print_series(make: Make, cell: Cell, seed: u64) {
             probe.timeouts,
         );
     };
-    let outcomes = run(make, &cell.scenario(seed), Some(&mut watch));
+    let outcomes = run(make, &cell.scenario(seed), Some((flow as usize, &mut watch)));
     println!("{:.4?}", cell.measure(&outcomes));
 }

@@ -12,7 +12,7 @@ static KEPT: &str = include_str!("smoltcp.txt");
 const HEAD: &str = "\
 # smoltcp 0.14.0 in the cells of tests/goodput, means over the seeds: cell, congestion control, kB/s, kB/s from the
 # limit on, runs that reached it, bytes that came again, the same in the second half, Jain's index, packets dropped.
-# Written by: RIVALS=1 cargo test --release --test goodput rivals
+# Written by: RIVALS=1 cargo test --test goodput rivals
 ";
 
 /// What is kept of a cell.

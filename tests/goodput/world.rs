@@ -108,12 +108,12 @@ struct Station {
     finished: Option<Instant>,
 }
 
-/// Runs a scenario to its end. Whoever watches is called for each 100 ms that pass, with what the first sender says.
-pub(crate) fn run(make: Make, scenario: &Scenario, watch: Option<&mut Watch>) -> Outcomes {
+/// Runs a scenario to its end. Whoever watches a flow is called for each 100 ms that pass.
+pub(crate) fn run(make: Make, scenario: &Scenario, watch: Option<(usize, &mut Watch)>) -> Outcomes {
     World::new(make, scenario).run(scenario, watch)
 }
 
-/// Who is told of the first flow: the time, its sender, bytes that arrived in all.
+/// Who is told of a flow: the time, what its sender says, bytes that arrived in all.
 pub(crate) type Watch<'a> = dyn FnMut(Instant, Probe, u64) + 'a;
 
 /// How often the watcher is called.
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    fn run(mut self, scenario: &Scenario, mut watch: Option<&mut Watch>) -> Outcomes {
+    fn run(mut self, scenario: &Scenario, mut watch: Option<(usize, &mut Watch)>) -> Outcomes {
         let mut watched = Instant::ZERO;
         let mut is_warm = false;
         while self.unfinished > 0 {
@@ -172,11 +172,11 @@ impl World {
             }
             self.now = self.now.max(at);
             self.turn(place, scenario.bytes);
-            if let Some(watch) = &mut watch
+            if let Some((flow, watch)) = &mut watch
                 && self.now >= watched
             {
-                let arrivals = self.stations[1].arrivals.as_ref().expect("a receiver");
-                watch(self.now, self.stations[0].host.probe().unwrap_or_default(), arrivals.fresh);
+                let arrivals = self.stations[*flow * 2 + 1].arrivals.as_ref().expect("a receiver");
+                watch(self.now, self.stations[*flow * 2].host.probe().unwrap_or_default(), arrivals.fresh);
                 watched = self.now + WATCHED;
             }
         }
