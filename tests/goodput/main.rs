@@ -6,8 +6,8 @@
 //!
 //! For whoever tunes the core, `one_cell` prints what the environment asks for. `CELL` is `single/KIB/PERMILLE`,
 //! `reordered/KIB`, `shared/KIB/FLOWS`, or the first of these words alone, or `all`; `OF` some of `ours`, and of
-//! `none`, `reno` and `cubic`, which are smoltcp's; `SEED=n` one seed; `SERIES=1` the course of one flow of one seed, a line
-//! each 100 ms, with `FLOW=n` of another than the first.
+//! `none`, `reno` and `cubic`, which are smoltcp's; `SEED=n` one seed; `SERIES=1` the course of one flow of one seed,
+//! a line each 100 ms, with `FLOW=n` of another than the first.
 //!
 //! ```sh
 //! CELL=single OF=ours cargo test --test goodput one_cell -- --ignored --nocapture
