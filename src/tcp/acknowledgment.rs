@@ -46,8 +46,8 @@ struct News {
     delivered: u32,
     /// A sample of the RTT.
     rtt: Option<Duration>,
-    /// Something is acknowledged that was sent again, so that its time tells nothing.
-    is_ambiguous: bool,
+    /// When that left last which is acknowledged and was sent again: which of its copies arrived is not known.
+    resent_at: Option<Instant>,
     /// Something arrived that had been sent before the timeout, and only then.
     has_original: bool,
     /// A D-SACK: where it ends.
@@ -119,11 +119,11 @@ impl Connection {
         let in_order = ack.ack - una;
         let delivered_before = news.delivered;
         let mut first = None;
-        let mut is_ambiguous = false;
+        let mut resent_at = None;
         let sacked = self.board.sacked_bytes();
         self.deliver(now, ack, news, |board, delivered| {
             board.handle_ack(una, ack.ack, |start, segment| {
-                is_ambiguous |= segment.is_resent;
+                resent_at = resent_at.max(segment.is_resent.then_some(segment.at));
                 if segment.fate != Fate::Sacked {
                     first = first.or(Some(segment.at));
                     delivered(start, segment);
@@ -133,8 +133,8 @@ impl Connection {
         // A segment that is acknowledged in part is not told of.
         let reported = sacked - self.board.sacked_bytes();
         news.delivered = delivered_before + in_order - reported;
-        news.is_ambiguous = is_ambiguous;
-        let tells = !is_ambiguous || fault::is(Fault::RttFromResent);
+        news.resent_at = resent_at;
+        let tells = resent_at.is_none() || fault::is(Fault::RttFromResent);
         news.rtt = first.filter(|_| tells).map(|at| now.since(at)).or(news.rtt);
         self.snd.handle_ack(ack.ack);
         self.rack.handle_una(ack.ack);
@@ -164,7 +164,8 @@ impl Connection {
             rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
             news.delivered += segment.end - start;
             if !segment.is_resent {
-                news.rtt = Some(passed);
+                // After a timeout that what was reported may have arrived long ago, and the report been lost.
+                news.rtt = Some(passed).filter(|_| !is_watched);
                 news.has_original |= is_watched && segment.end.le(recover);
             }
         });
@@ -214,11 +215,18 @@ impl Connection {
         });
     }
 
-    /// RFC 6298 3 (Karn), RFC 7323 4: what was sent once gives a precise sample, what was sent again one by its echo.
+    /// RFC 6298 3 (Karn), RFC 7323 4. The time since what was sent once is precise, but the ACK that came first for it may
+    /// have been lost: the echo tells of what called this one forth. For what was sent again the echo tells which copy
+    /// arrived. An ACK that a duplicate has called forth echoes what came long before it, and gives no sample.
     fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
-        if news.has_moved && news.is_ambiguous && news.rtt.is_none() {
-            let echo = ack.echo.filter(|&echo| echo != 0);
-            news.rtt = echo.and_then(|echo| self.ts.since_echo(now, echo)).map(|rtt| rtt.max(TICK));
+        if let Some(echo) = ack.echo.filter(|_| news.has_moved) {
+            let since_echo = self.ts.since_echo(now, echo);
+            news.rtt = match (news.rtt, news.resent_at) {
+                (Some(rtt), _) => Some(since_echo.map_or(rtt, |since| rtt.min(since + TICK))),
+                (None, Some(at)) if !timestamps::is_before(echo, self.ts.value(at)) => Some(now.since(at)),
+                (None, _) if self.uses_sack && news.dsack.is_none() => since_echo,
+                (None, _) => None,
+            };
         }
         let Some(sample) = news.rtt else { return };
         let a_round = self.snd.flight().div_ceil(2 * u32::from(self.snd.mss));
@@ -397,7 +405,8 @@ impl Connection {
     /// The window or the RTT may have changed.
     pub(super) fn set_pace(&mut self) {
         if let Some((srtt, _)) = self.rtt.smoothed().filter(|_| self.config.pacing) {
-            self.pacing.set_rate(self.congestion.window(), srtt, self.congestion.is_in_slow_start());
+            let (cwnd, is_in_slow_start) = (self.congestion.window(), self.congestion.is_in_slow_start());
+            self.pacing.set_rate(cwnd, self.snd.mss, srtt, is_in_slow_start);
         }
     }
 }

@@ -3,7 +3,7 @@
 use taphouse::frame::{Medium, Properties};
 use taphouse::link::impair::Impairment;
 use taphouse::stack::ListenConfig;
-use taphouse::tcp;
+use taphouse::tcp::{self, Algorithm};
 use taphouse::time::{Duration, Instant};
 
 use super::dice::Dice;
@@ -268,6 +268,11 @@ fn draw_config(dice: &mut Dice) -> tcp::Config {
         send_buffer: buffer(dice),
         receive_buffer: buffer(dice),
         ack_delay: Duration::from_millis(dice.pick(&[0, 1, 40, 100])),
+        congestion: dice.pick(&[Algorithm::Cubic, Algorithm::Cubic, Algorithm::Reno]),
+        sack: !dice.one_in(4),
+        timestamps: !dice.one_in(4),
+        ecn: !dice.one_in(4),
+        pacing: !dice.one_in(4),
         ..tcp::Config::default()
     }
 }
