@@ -350,6 +350,10 @@ unsafe extern "C" fn setsockopt(
         }
         // A name, which nobody reads.
         (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => Ok(Value::Number(0)),
+        // Linux takes a single byte here too.
+        (libc::IPPROTO_IP, _) if len == 1 => {
+            memory::read(from.cast::<u8>()).map(|byte| Value::Number(i32::from(byte)))
+        }
         _ => has(size_of::<c_int>()).and_then(|()| memory::read(from.cast()).map(Value::Number)),
     };
     done(value.and_then(|value| plug(user).now(|host| host.set_option(fd, level, name, &value))))

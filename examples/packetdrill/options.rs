@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) receive_timeout: Option<Duration>,
     pub(crate) send_timeout: Option<Duration>,
     receive_buffer: usize,
+    /// SO_RCVBUF as it is told.
+    receive_buffer_told: usize,
     has_no_delay: bool,
     keeps_alive: bool,
     keep_idle: i32,
@@ -52,6 +54,7 @@ impl Options {
             receive_timeout: None,
             send_timeout: None,
             receive_buffer: settings.receive_buffer,
+            receive_buffer_told: settings.receive_buffer,
             has_no_delay: false,
             keeps_alive: false,
             keep_idle: 7200,
@@ -97,7 +100,10 @@ impl Options {
             (libc::SOL_SOCKET, libc::SO_KEEPALIVE) => self.keeps_alive = value != 0,
             (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => self.low_water = value.max(1),
             // socket(7): the kernel keeps twice of what it is told, and half of that is for itself.
-            (libc::SOL_SOCKET, libc::SO_RCVBUF) => self.receive_buffer = value.max(1152) as usize,
+            (libc::SOL_SOCKET, libc::SO_RCVBUF) => {
+                self.receive_buffer = value.max(1152) as usize;
+                self.receive_buffer_told = self.receive_buffer * 2;
+            }
             (libc::SOL_SOCKET, libc::SO_SNDBUF) => self.send_buffer = value.max(2304) as usize * 2,
             (libc::SOL_SOCKET, libc::SO_ERROR | libc::SO_TYPE | libc::SO_ACCEPTCONN) => {
                 return Err(libc::ENOPROTOOPT);
@@ -128,7 +134,7 @@ impl Options {
             (libc::SOL_SOCKET, libc::SO_REUSEADDR | libc::SO_REUSEPORT) => i32::from(self.reuses_address),
             (libc::SOL_SOCKET, libc::SO_KEEPALIVE) => i32::from(self.keeps_alive),
             (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => self.low_water,
-            (libc::SOL_SOCKET, libc::SO_RCVBUF) => size(self.receive_buffer * 2),
+            (libc::SOL_SOCKET, libc::SO_RCVBUF) => size(self.receive_buffer_told),
             (libc::SOL_SOCKET, libc::SO_SNDBUF) => size(self.send_buffer),
             (libc::SOL_SOCKET, libc::SO_TYPE) => libc::SOCK_STREAM,
             (libc::SOL_SOCKET, libc::SO_PROTOCOL) => libc::IPPROTO_TCP,
