@@ -260,7 +260,7 @@ fn tell_unread(user: User, fd: c_int, header: &msghdr) -> Outcome<usize> {
 // --- out -----------------------------------------------------------------------------------------------
 
 fn put(user: User, fd: c_int, from: &[iovec], flags: c_int) -> Outcome<usize> {
-    let mut writing = Writing { rest: Bytes::from(gather(from)?), flags, written: 0 };
+    let mut writing = Writing { rest: Bytes::from(gather(from)?), flags, written: 0, was_cut: false };
     let outcome = plug(user).wait(|host| host.send_deadline(fd), |host| host.write(fd, &mut writing));
     match outcome {
         Some(outcome) => outcome,

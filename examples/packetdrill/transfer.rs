@@ -15,6 +15,8 @@ pub(crate) struct Writing {
     pub(crate) rest: Bytes,
     pub(crate) flags: i32,
     pub(crate) written: usize,
+    /// Less was taken than there is room for: the stack is to send, and then to be asked again.
+    pub(crate) was_cut: bool,
 }
 
 impl Host {
@@ -54,7 +56,18 @@ impl Host {
 
     /// Writes what there is room for; `None` while some is left and may wait.
     pub(crate) fn write(&mut self, fd: RawFd, writing: &mut Writing) -> Option<Outcome<usize>> {
-        let is_first = writing.written == 0;
+        let mut outcome = self.write_once(fd, writing);
+        // TCP_NOTSENT_LOWAT bounds what waits unsent, so what may leave must have left before more is taken.
+        while outcome.is_none() && writing.was_cut {
+            self.turn();
+            outcome = self.write_once(fd, writing);
+        }
+        outcome
+    }
+
+    fn write_once(&mut self, fd: RawFd, writing: &mut Writing) -> Option<Outcome<usize>> {
+        let is_first = writing.written == 0 || writing.was_cut;
+        writing.was_cut = false;
         let (connection, stack, mode) = match self.connection(fd, libc::EPIPE) {
             Ok(found) => found,
             Err(error) => return Some(Err(error)),
@@ -72,6 +85,7 @@ impl Host {
             Err(_) if writing.written > 0 => Some(Ok(writing.written)),
             Err(error) => Some(Err(error)),
             Ok(()) if writing.rest.is_empty() => Some(Ok(writing.written)),
+            Ok(()) if writing.was_cut => None,
             Ok(()) => {
                 connection.wants_room = true;
                 match writing.written {
@@ -152,7 +166,12 @@ impl Connection {
         if self.is_write_shut || self.end.is_some() {
             return Err(libc::EPIPE);
         }
-        let room = self.room(stack, &mode.options);
+        let mut room = self.room(stack, &mode.options);
+        if let Some(low) = mode.options.unsent_low_water {
+            let batch = self.batch(stack, low);
+            writing.was_cut = 0 < batch && batch < room.min(writing.rest.len());
+            room = room.min(batch);
+        }
         let piece = writing.rest.split_to(room.min(writing.rest.len()));
         let taken = piece.len();
         let is_held = mode.options.is_corked || writing.flags & libc::MSG_MORE != 0;
@@ -169,6 +188,20 @@ impl Connection {
         }
         writing.written += taken;
         Ok(())
+    }
+
+    /// Bytes that Linux takes next, with TCP_NOTSENT_LOWAT: it begins no further batch while more than that is unsent,
+    /// but fills up the one that it has begun. A batch is at most half the peer's window, in whole segments.
+    fn batch(&self, stack: &mut Stack, low: usize) -> usize {
+        let unsent = stack.stream(self.id).unsent();
+        let Some(report) = stack.report(self.id) else { return 0 };
+        let mss = usize::from(report.mss).max(1);
+        let whole = (report.snd_wnd as usize / 2).clamp(mss, 65_000) / mss * mss;
+        let begun = unsent % whole;
+        match begun {
+            0 if unsent >= low => 0,
+            begun => whole - begun,
+        }
     }
 
     /// Sends whole segments, and keeps the rest until more comes, or the hold ends.

@@ -55,8 +55,8 @@ impl Host {
         let port = if address.port() == 0 { self.free_port() } else { address.port() };
         let others = self.sockets.iter().filter(|(other, _)| **other != fd);
         let is_taken = others.map(|(_, socket)| socket).any(|socket| {
-            socket.bound.is_some_and(|bound| bound.port() == port)
-                && !(socket.options.reuses_address && !self.is_listening(port))
+            let is_shared = socket.options.reuses_address && !self.is_listening(port);
+            socket.bound.is_some_and(|bound| bound.port() == port) && !is_shared
         });
         let socket = self.socket(fd)?;
         if socket.bound.is_some() || !matches!(socket.kind, Kind::Idle) {
