@@ -1,8 +1,8 @@
 //! The stack as a plug-in of Google's packetdrill: BSD sockets over it, in virtual time.
 //!
 //! ```sh
-//! cargo build --release --example packetdrill
-//! packetdrill --so_filename=target/release/examples/libpacketdrill.so --so_flags=local=192.168.0.1 \
+//! cargo build --example packetdrill
+//! packetdrill --so_filename=target/debug/examples/libpacketdrill.so --so_flags=local=192.168.0.1 \
 //!     --ip_version=ipv4 --local_ip=192.168.0.1 --remote_ip=192.0.2.1 --tolerance_usecs=15000 script.pkt
 //! ```
 //!

@@ -146,7 +146,7 @@ impl Options {
             (libc::IPPROTO_TCP, libc::TCP_KEEPCNT) => self.keep_count,
             (libc::IPPROTO_TCP, libc::TCP_MAXSEG) => self.max_segment,
             (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT) => self.user_timeout,
-            (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT) => self.unsent_low_water.map_or(-1, size),
+            (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT) => self.unsent_low_water.map_or(0, size),
             (libc::IPPROTO_TCP, TCP_INQ) => i32::from(self.tells_unread),
             _ => return Err(libc::ENOPROTOOPT),
         })
