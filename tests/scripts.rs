@@ -31,6 +31,8 @@ mod packets;
 mod parser;
 #[path = "scripts/peer.rs"]
 mod peer;
+#[path = "scripts/refused.rs"]
+mod refused;
 #[path = "scripts/report.rs"]
 mod report;
 #[path = "scripts/runner.rs"]

@@ -36,6 +36,8 @@ pub(crate) struct Host {
     origins: BTreeMap<(u16, u16), Origins>,
     /// The conversation so far, as a script would say it.
     pub(crate) transcript: Vec<String>,
+    /// What it has to say waits.
+    pub(crate) is_holding: bool,
     /// Something came from the host that is no segment.
     pub(crate) trouble: Option<String>,
 }
@@ -61,6 +63,7 @@ impl Host {
             events: VecDeque::new(),
             origins: BTreeMap::new(),
             transcript: Vec::new(),
+            is_holding: false,
             trouble: None,
         };
         host.stack.handle_timeout(start);
@@ -122,7 +125,7 @@ impl Host {
 
     /// Takes what the host has to say and to tell.
     pub(crate) fn collect(&mut self) {
-        while self.stack.poll_transmit(self.now, &mut self.frame) {
+        while !self.is_holding && self.stack.poll_transmit(self.now, &mut self.frame) {
             let bytes = self.frame.to_vec();
             match self.setup.medium {
                 Medium::Ip => self.take_packet(&bytes),

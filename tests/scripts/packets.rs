@@ -71,7 +71,10 @@ fn field(words: &mut Words<'_>, segment: &mut Segment, side: Side) -> Result<(),
             once(words, &mut segment.seq, seq)
         }
         "ack" => {
-            let ack = words.number("an acknowledgment number")?;
+            let ack = words.bounds("an acknowledgment number")?;
+            if is_sent && ack.least != ack.most {
+                return Err(words.error_before("what is sent acknowledges one number"));
+            }
             once(words, &mut segment.ack, ack)
         }
         "win" => {

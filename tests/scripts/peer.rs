@@ -89,7 +89,7 @@ pub(crate) fn packet(segment: &Segment, origins: Origins, stamps: Option<(u32, u
         src_port: segment.peer.unwrap_or(PEER_PORT),
         dst_port: segment.port.unwrap_or(PORT),
         seq: origins.of_peer(seq),
-        ack: segment.ack.map_or(SeqNum(0), |ack| origins.of_host(ack)),
+        ack: segment.ack.map_or(SeqNum(0), |ack| origins.of_host(ack.least)),
         flags: segment.flags,
         window: segment.window.map_or(65_535, |w| w.least as u16),
         urgent: segment.urgent.unwrap_or(0),

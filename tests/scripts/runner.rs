@@ -5,7 +5,7 @@ use taphouse::drops::Drop;
 use taphouse::fault;
 use taphouse::stack::{ConnId, ListenConfig, Stream};
 use taphouse::tcp::{ReadError, WriteError};
-use taphouse::time::Instant;
+use taphouse::time::{Duration, Instant};
 
 use super::host::{Host, cause_name, state_named};
 use super::lexer::Bounds;
@@ -64,6 +64,8 @@ impl<'a> Player<'a> {
     }
 
     fn step(&mut self, step: &Step) -> Done {
+        let is_instant = step.when.earliest == Duration::ZERO;
+        self.host.is_holding &= is_instant && !matches!(step.action, Action::Expect(_) | Action::Quiet);
         if let Action::Expect(segment) = &step.action {
             return self.expect_all(step, segment);
         }
@@ -71,12 +73,8 @@ impl<'a> Player<'a> {
         self.host.pass(at, false);
         // What leaves at the very end of a quiet time is for the next step.
         let is_quiet = matches!(step.action, Action::Quiet);
-        if self
-            .host
-            .said
-            .front()
-            .is_some_and(|(when, _)| !is_quiet || *when < at || step.when.earliest.as_nanos() == 0)
-        {
+        let is_early = |when: Instant| !is_quiet || is_instant || when < at;
+        if self.host.said.front().is_some_and(|(when, _)| is_early(*when)) {
             return Err(self.unexpected());
         }
         self.last = at;
@@ -84,14 +82,13 @@ impl<'a> Player<'a> {
             Action::Inject(segment) => self.inject(segment),
             Action::InjectIcmp(icmp) => self.inject_icmp(icmp, step),
             Action::Expect(_) | Action::Quiet => Ok(()),
+            Action::Hold => {
+                self.host.is_holding = true;
+                Ok(())
+            }
             Action::Do(verb) => {
-                self.host.note(&format!(
-                    "= {}",
-                    step.text
-                        .split_once(' ')
-                        .filter(|(t, _)| t.starts_with('+'))
-                        .map_or(&*step.text, |(_, rest)| rest.trim())
-                ));
+                let text = step.text.split_once(' ').filter(|(time, _)| time.starts_with('+'));
+                self.host.note(&format!("= {}", text.map_or(&*step.text, |(_, rest)| rest.trim())));
                 self.perform(verb)
             }
             Action::Check(check) => self.check(check),
@@ -109,6 +106,8 @@ impl<'a> Player<'a> {
 
     /// After the last step nothing more may have left, and no connection may have ended unnoticed.
     fn end(&mut self) -> Done {
+        self.host.is_holding = false;
+        self.host.collect();
         if !self.host.said.is_empty() {
             return Err(self.unexpected());
         }

@@ -39,6 +39,8 @@ pub(crate) enum Action {
     Expect(Segment),
     /// Nothing leaves.
     Quiet,
+    /// The host is not asked for segments before time passes or one is expected.
+    Hold,
     /// The application does something.
     Do(Verb),
     /// Something is so.
@@ -91,7 +93,7 @@ pub(crate) struct Segment {
     pub(crate) flags: Flags,
     /// Where it begins and ends.
     pub(crate) seq: Option<(i64, End)>,
-    pub(crate) ack: Option<i64>,
+    pub(crate) ack: Option<Bounds>,
     pub(crate) window: Option<Bounds>,
     pub(crate) urgent: Option<u16>,
     pub(crate) options: Vec<Choice>,
