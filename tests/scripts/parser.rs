@@ -99,6 +99,7 @@ fn action(words: &mut Words<'_>) -> Result<Action, Error> {
         ">" => Ok(Action::Expect(packets::segment(words, Side::Expected)?)),
         "quiet" => Ok(Action::Quiet),
         "hold" => Ok(Action::Hold),
+        "ignore" => Ok(Action::Ignore),
         word => match check(words, word)? {
             Some(check) => Ok(Action::Check(check)),
             None => verb(words, word).map(Action::Do),

@@ -65,12 +65,16 @@ impl<'a> Player<'a> {
 
     fn step(&mut self, step: &Step) -> Done {
         let is_instant = step.when.earliest == Duration::ZERO;
-        self.host.is_holding &= is_instant && !matches!(step.action, Action::Expect(_) | Action::Quiet);
+        let looks = matches!(step.action, Action::Expect(_) | Action::Quiet | Action::Ignore);
+        self.host.is_holding &= is_instant && !looks;
         if let Action::Expect(segment) = &step.action {
             return self.expect_all(step, segment);
         }
         let at = self.last + step.when.earliest;
         self.host.pass(at, false);
+        if matches!(step.action, Action::Ignore) {
+            self.host.said.clear();
+        }
         // What leaves at the very end of a quiet time is for the next step.
         let is_quiet = matches!(step.action, Action::Quiet);
         let is_early = |when: Instant| !is_quiet || is_instant || when < at;
@@ -81,7 +85,7 @@ impl<'a> Player<'a> {
         match &step.action {
             Action::Inject(segment) => self.inject(segment),
             Action::InjectIcmp(icmp) => self.inject_icmp(icmp, step),
-            Action::Expect(_) | Action::Quiet => Ok(()),
+            Action::Expect(_) | Action::Quiet | Action::Ignore => Ok(()),
             Action::Hold => {
                 self.host.is_holding = true;
                 Ok(())

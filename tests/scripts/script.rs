@@ -39,6 +39,8 @@ pub(crate) enum Action {
     Expect(Segment),
     /// Nothing leaves.
     Quiet,
+    /// Whatever leaves meanwhile is not looked at.
+    Ignore,
     /// The host is not asked for segments before time passes or one is expected.
     Hold,
     /// The application does something.
