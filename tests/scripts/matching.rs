@@ -30,7 +30,7 @@ pub(crate) fn differences(
     let ignored = if expected.is_exact || expected.flags.has(Flags::PSH) { 0 } else { Flags::PSH.0 };
     let flags = |flags: Flags| format!("{:?}", Flags(flags.0 & !ignored));
     differ("flags", flags(expected.flags), flags(header.flags));
-    let seq = origins.from_host(header.seq);
+    let seq = origins.host_number(header.seq);
     let end = seq + seen.payload.len() as i64;
     if let Some((from, to)) = expected.seq {
         let got = format!("{seq}:{end}");
@@ -40,7 +40,7 @@ pub(crate) fn differences(
             End::Anywhere => differ("seq", format!("{from}:*"), got),
         }
     }
-    let ack = origins.from_peer(header.ack);
+    let ack = origins.peer_number(header.ack);
     if let Some(wanted) = expected.ack
         && !wanted.has(ack)
     {
@@ -136,7 +136,7 @@ fn present(seen: &Seen) -> Vec<u8> {
 
 fn sack_difference(wanted: Option<&[(i64, i64)]>, seen: &Seen, origins: Origins) -> Option<String> {
     let blocks = seen.options.sack.as_slice().iter();
-    let got: Vec<_> = blocks.map(|&(l, r)| (origins.from_peer(l), origins.from_peer(r))).collect();
+    let got: Vec<_> = blocks.map(|&(l, r)| (origins.peer_number(l), origins.peer_number(r))).collect();
     match wanted {
         None => got.is_empty().then(|| "no sack".to_owned()),
         Some(wanted) => (wanted != got).then(|| format!("sack {got:?} instead of {wanted:?}")),

@@ -79,7 +79,8 @@ fn field(words: &mut Words<'_>, segment: &mut Segment, side: Side) -> Result<(),
         }
         "win" => {
             let window = words.bounds("a window")?;
-            if is_sent && !(0..=65_535).contains(&window.least) || is_sent && window.least != window.most {
+            let is_field = (0..=65_535).contains(&window.least) && window.least == window.most;
+            if is_sent && !is_field {
                 return Err(words.error_before("a window that is sent is a number up to 65535"));
             }
             once(words, &mut segment.window, window)

@@ -35,10 +35,10 @@ impl Origins {
     fn of_peer(self, n: i64) -> SeqNum {
         SeqNum(self.irs.0.wrapping_add(n as u32))
     }
-    pub(crate) fn from_host(self, n: SeqNum) -> i64 {
+    pub(crate) fn host_number(self, n: SeqNum) -> i64 {
         i64::from((n - self.iss) as i32)
     }
-    pub(crate) fn from_peer(self, n: SeqNum) -> i64 {
+    pub(crate) fn peer_number(self, n: SeqNum) -> i64 {
         i64::from((n - self.irs) as i32)
     }
 }
@@ -173,7 +173,7 @@ impl Seen {
     /// As a script says it. `by_host` tells whose numbers are whose.
     pub(crate) fn describe(&self, origins: Origins, by_host: bool) -> String {
         let relative =
-            |own: bool, n| if own == by_host { origins.from_host(n) } else { origins.from_peer(n) };
+            |own: bool, n| if own == by_host { origins.host_number(n) } else { origins.peer_number(n) };
         let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
         let flags: Vec<_> = names
             .iter()

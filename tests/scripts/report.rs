@@ -30,11 +30,11 @@ enum Got {
 }
 
 fn read(report: &Report, origins: Origins, name: &str) -> Option<Got> {
-    let from_host = |n| Some(Got::Number(origins.from_host(SeqNum(n))));
+    let host_number = |n| Some(Got::Number(origins.host_number(SeqNum(n))));
     match name {
-        "snd_una" => from_host(report.snd_una),
-        "snd_nxt" => from_host(report.snd_nxt),
-        "rcv_nxt" => Some(Got::Number(origins.from_peer(SeqNum(report.rcv_nxt)))),
+        "snd_una" => host_number(report.snd_una),
+        "snd_nxt" => host_number(report.snd_nxt),
+        "rcv_nxt" => Some(Got::Number(origins.peer_number(SeqNum(report.rcv_nxt)))),
         "srtt" => report.rtt.map(|(srtt, _)| Got::Time(srtt)),
         "rttvar" => report.rtt.map(|(_, rttvar)| Got::Time(rttvar)),
         "rto" => Some(Got::Time(report.rto)),

@@ -169,7 +169,7 @@ impl<'a> Player<'a> {
                 ));
             }
             self.last = at;
-            (from, to) = (from - from, self.script.setup.tolerance);
+            (from, to) = (Duration::ZERO, self.script.setup.tolerance);
         }
         Ok(())
     }

@@ -60,8 +60,8 @@ impl Setup {
             "send_buffer" => self.tcp.send_buffer = natural(value, 1..=1 << 30)?,
             "receive_buffer" => self.tcp.receive_buffer = natural(value, 1..=1 << 30)?,
             // What the core does not offer yet is read and judged; each becomes `self.tcp.KEY = …`.
-            "sack" | "timestamps" | "ecn" | "pacing" => drop(switch(value)?),
-            "congestion" => drop(congestion(value)?),
+            "sack" | "timestamps" | "ecn" | "pacing" => _ = switch(value)?,
+            "congestion" => _ = congestion(value)?,
             _ => return Err("a key of the configuration".into()),
         }
         Ok(())
