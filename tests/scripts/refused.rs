@@ -2,7 +2,7 @@
 
 use super::{parser, play};
 
-const OPENED: &str = "listen 80\n\
+const OPENED: &str = "config sack=off timestamps=off ecn=off quick_acks=0\nlisten 80\n\
     +0 < SYN seq 0 win 65535 <mss 1460>\n\
     +0 > SYN ACK seq 0 ack 1\n\
     +0 < ACK seq 1 ack 1 win 65535\n\
@@ -45,37 +45,37 @@ fn what_is_wrong_with_a_script_is_said_with_its_place() {
 #[test]
 fn a_script_that_says_something_else_fails_at_its_line() {
     let cases = [
-        (6, "+0 < ACK seq 0 ack 1 win 65535", "a segment left that no line expects"),
-        (6, "+0.1 > ACK", "nothing left by at 0.100100 s"),
-        (7, "+0 write 10\n+0 > ACK seq 1:12", "seq 1:11 instead of 1:12"),
-        (7, "+0 write 10\n+0 > ACK seq 2:*", "seq 1:11 instead of 2:*"),
-        (7, "+0 write 10\n+0 > ACK ack 2", "ack 1 instead of 2"),
-        (7, "+0 write 10\n+0 > FIN ACK", "flags A instead of FA"),
-        (7, "+0 write 10\n+0 > ACK win 1..2", "win 65520 instead of 1..2"),
-        (7, "+0 write 10\n+0 > ACK <sack 1:2>", "sack [] instead of [(1, 2)]"),
-        (7, "+0 write 10\n+0 > ACK <mss 1>", "no mss"),
-        (7, "+0 write 10\n+0 > PSH ACK exact urg 3", "urg 0 instead of 3"),
-        (7, "+0 write 10\n+0 > ACK exact", "flags PA instead of A"),
-        (7, "+0 write 10\n+0 > ACK ce", "ecn 0 instead of 3"),
-        (7, "+0 write 10\n+0.01..0.02 > ACK", "it left at 0.000000 s, not from at 0.010000 s"),
-        (8, "+0 write 10\n+0 > ACK\n+0.3 quiet", "a segment left that no line expects"),
-        (6, "+0 state CLOSE-WAIT", "the state is ESTABLISHED"),
-        (6, "+0 state OPEN", "`OPEN` is no state of RFC 9293"),
-        (6, "+0 report cwnd 1", "cwnd is Number(14600)"),
-        (6, "+0 report nonsense 1", "`nonsense` is not in the report"),
-        (6, "+0 counter tcp_no_ack 1", "the counter tcp_no_ack is 0, not 1"),
-        (6, "+0 counter accepted 2", "the counter accepted is 1, not 2"),
-        (6, "+0 expect event connected", "no event `connected`"),
-        (7, "+0 < PSH ACK seq 1:11 ack 1\n+0 expect no event", "the event `readable`"),
+        (7, "+0 < ACK seq 0 ack 1 win 65535", "a segment left that no line expects"),
+        (7, "+0.1 > ACK", "nothing left by at 0.100100 s"),
+        (8, "+0 write 10\n+0 > ACK seq 1:12", "seq 1:11 instead of 1:12"),
+        (8, "+0 write 10\n+0 > ACK seq 2:*", "seq 1:11 instead of 2:*"),
+        (8, "+0 write 10\n+0 > ACK ack 2", "ack 1 instead of 2"),
+        (8, "+0 write 10\n+0 > FIN ACK", "flags A instead of FA"),
+        (8, "+0 write 10\n+0 > ACK win 1..2", "win 65520 instead of 1..2"),
+        (8, "+0 write 10\n+0 > ACK <sack 1:2>", "sack [] instead of [(1, 2)]"),
+        (8, "+0 write 10\n+0 > ACK <mss 1>", "no mss"),
+        (8, "+0 write 10\n+0 > PSH ACK exact urg 3", "urg 0 instead of 3"),
+        (8, "+0 write 10\n+0 > ACK exact", "flags PA instead of A"),
+        (8, "+0 write 10\n+0 > ACK ce", "ecn 0 instead of 3"),
+        (8, "+0 write 10\n+0.01..0.02 > ACK", "it left at 0.000000 s, not from at 0.010000 s"),
+        (9, "+0 write 10\n+0 > ACK\n+0.3 quiet", "a segment left that no line expects"),
+        (7, "+0 state CLOSE-WAIT", "the state is ESTABLISHED"),
+        (7, "+0 state OPEN", "`OPEN` is no state of RFC 9293"),
+        (7, "+0 report cwnd 1", "cwnd is Number(14600)"),
+        (7, "+0 report nonsense 1", "`nonsense` is not in the report"),
+        (7, "+0 counter tcp_no_ack 1", "the counter tcp_no_ack is 0, not 1"),
+        (7, "+0 counter accepted 2", "the counter accepted is 1, not 2"),
+        (7, "+0 expect event connected", "no event `connected`"),
+        (8, "+0 < PSH ACK seq 1:11 ack 1\n+0 expect no event", "the event `readable`"),
         (
-            7,
+            8,
             "+0 < PSH ACK seq 1:11 ack 1 garbled\n+0 read all",
             "byte 1 of the stream is not what the peer sent",
         ),
-        (7, "+0 < PSH ACK seq 1:11 ack 1\n+0 read 11", "read 10 bytes, not 11"),
-        (6, "+0 < RST seq 1", "the event `closed reset`, which no line expects"),
-        (6, "+0 write 10", "a segment left that no line expects"),
-        (6, "+0 timer retransmit 1", "the timer retransmit is due after None"),
+        (8, "+0 < PSH ACK seq 1:11 ack 1\n+0 read 11", "read 10 bytes, not 11"),
+        (7, "+0 < RST seq 1", "the event `closed reset`, which no line expects"),
+        (7, "+0 write 10", "a segment left that no line expects"),
+        (7, "+0 timer retransmit 1", "the timer retransmit is due after None"),
     ];
     for (line, text, expected) in cases {
         let script = parser::parse(&format!("{OPENED}{text}\n")).unwrap_or_else(|e| panic!("{text}: {e}"));

@@ -62,6 +62,7 @@ impl Setup {
             // What the core does not offer yet is read and judged; each becomes `self.tcp.KEY = …`.
             "sack" | "timestamps" | "ecn" | "pacing" => _ = switch(value)?,
             "congestion" => _ = congestion(value)?,
+            "quick_acks" => _ = natural(value, 0..=255)?,
             _ => return Err("a key of the configuration".into()),
         }
         Ok(())
