@@ -64,6 +64,7 @@ const AHEAD: &[(&str, &str)] = &[
     ("undo", "reductions are not undone yet"),
     ("ecn", "explicit congestion notification is not spoken yet"),
     ("timestamps", "timestamps are not sent yet"),
+    ("pmtud", "reports of a smaller MTU are not heeded yet"),
     ("cubic", "there is no CUBIC and no HyStart++ yet"),
 ];
 

@@ -57,7 +57,7 @@ fn a_script_that_says_something_else_fails_at_its_line() {
         (8, "+0 write 10\n+0 > PSH ACK exact urg 3", "urg 0 instead of 3"),
         (8, "+0 write 10\n+0 > ACK exact", "flags PA instead of A"),
         (8, "+0 write 10\n+0 > ACK ce", "ecn 0 instead of 3"),
-        (8, "+0 write 10\n+0.01..0.02 > ACK", "it left at 0.000000 s, not from at 0.010000 s"),
+        (8, "+0 write 10\n+0.01..0.02 > ACK", "it left at 0.000000 s, not from 0.010000 s"),
         (9, "+0 write 10\n+0 > ACK\n+0.3 quiet", "a segment left that no line expects"),
         (7, "+0 state CLOSE-WAIT", "the state is ESTABLISHED"),
         (7, "+0 state OPEN", "`OPEN` is no state of RFC 9293"),

@@ -105,7 +105,7 @@ impl<'a> Player<'a> {
         let origins = self.host.origins(seen.header.dst_port, seen.header.src_port);
         let after = self.host.after_start(*at).as_nanos();
         let line = seen.describe(origins, true);
-        format!("a segment left that no line expects, {}: > {line}", clock(after))
+        format!("a segment left that no line expects, at {}: > {line}", clock(after))
     }
 
     /// After the last step nothing more may have left, and no connection may have ended unnoticed.
@@ -164,7 +164,7 @@ impl<'a> Player<'a> {
             if at < earliest || at > latest {
                 let (earliest, latest) = (self.clock(earliest), self.clock(latest));
                 return Err(format!(
-                    "it left {}, not from {earliest} to {latest}\n    came: > {line}",
+                    "it left at {}, not from {earliest} to {latest}\n    came: > {line}",
                     self.clock(at)
                 ));
             }
@@ -411,5 +411,5 @@ impl<'a> Player<'a> {
 
 /// Seconds for people.
 fn clock(nanos: u64) -> String {
-    format!("at {}.{:06} s", nanos / 1_000_000_000, nanos / 1000 % 1_000_000)
+    format!("{}.{:06} s", nanos / 1_000_000_000, nanos / 1000 % 1_000_000)
 }
