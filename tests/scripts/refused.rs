@@ -46,7 +46,7 @@ fn what_is_wrong_with_a_script_is_said_with_its_place() {
 fn a_script_that_says_something_else_fails_at_its_line() {
     let cases = [
         (7, "+0 < ACK seq 0 ack 1 win 65535", "a segment left that no line expects"),
-        (7, "+0.1 > ACK", "nothing left by at 0.100100 s"),
+        (7, "+0.1 > ACK", "nothing left by 0.100100 s"),
         (8, "+0 write 10\n+0 > ACK seq 1:12", "seq 1:11 instead of 1:12"),
         (8, "+0 write 10\n+0 > ACK seq 2:*", "seq 1:11 instead of 2:*"),
         (8, "+0 write 10\n+0 > ACK ack 2", "ack 1 instead of 2"),
