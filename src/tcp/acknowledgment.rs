@@ -199,8 +199,7 @@ impl Connection {
         if !matches!(self.recovery.phase, Phase::Fast(_)) {
             self.recovery.duplicates = 0;
         }
-        let is_partial =
-            matches!(self.recovery.phase, Phase::Fast(_)) && self.snd.una.lt(self.recovery.recover);
+        let is_partial = self.recovery.is_lossy && self.snd.una.lt(self.recovery.recover);
         if is_partial && !fault::is(Fault::NoPartialAck) {
             // RFC 6582 3.2, step 3: whatever the window says.
             self.mark_first_lost(news);
@@ -254,7 +253,10 @@ impl Connection {
         if fault::is(Fault::NoUndo) {
             return false;
         }
-        let is_for_original = news.has_moved && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
+        // Without SACK a partial ACK tells of another loss, of which nothing else would.
+        let tells_of_loss = news.is_lossy && !self.uses_sack;
+        let is_for_original =
+            news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
         let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
         is_for_original || is_original_in_second || (news.dsack.is_some() && undo.is_all_reported())
     }

@@ -60,9 +60,12 @@ impl Setup {
             "send_buffer" => self.tcp.send_buffer = natural(value, 1..=1 << 30)?,
             "receive_buffer" => self.tcp.receive_buffer = natural(value, 1..=1 << 30)?,
             // What the core does not offer yet is read and judged; each becomes `self.tcp.KEY = …`.
-            "sack" | "timestamps" | "ecn" | "pacing" => _ = switch(value)?,
-            "congestion" => _ = congestion(value)?,
-            "quick_acks" => _ = natural(value, 0..=255)?,
+            "sack" => self.tcp.sack = switch(value)?,
+            "timestamps" => self.tcp.timestamps = switch(value)?,
+            "ecn" => self.tcp.ecn = switch(value)?,
+            "pacing" => self.tcp.pacing = switch(value)?,
+            "congestion" => self.tcp.congestion = value.parse()?,
+            "quick_acks" => self.tcp.quick_acks = natural(value, 0..=255)? as u8,
             _ => return Err("a key of the configuration".into()),
         }
         Ok(())
@@ -84,10 +87,6 @@ fn switch(value: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("`on` or `off`".into()),
     }
-}
-
-fn congestion(value: &str) -> Result<&str, String> {
-    if ["reno", "cubic"].contains(&value) { Ok(value) } else { Err("`reno` or `cubic`".into()) }
 }
 
 fn medium(value: &str) -> Result<Medium, String> {
