@@ -27,14 +27,16 @@ TRANSFER = Path(__file__).with_name("transfer.py")
 MTU = 1500
 
 # What the wire does, by the name of a cell. With the buffers that both have, a connection moves 105 Mbit/s at 40 ms; so
-# the cell with a rate has a shorter way, or its queue would never fill.
+# the cell with a rate has a shorter way, or its queue would never fill. RACK waits for a quarter of the RTT, here 10 ms,
+# before it calls a frame lost: one cell reorders within that, one beyond it, and none just there, where chance decides.
 CELLS = {
     "delay": "delay=20ms",
     "loss-0.1": "loss=0.1%,delay=20ms",
     "loss-1": "loss=1%,delay=20ms",
     "loss-5": "loss=5%,delay=20ms",
-    "reorder": "reorder=5%,delay=20ms",
-    "rate": "rate=100mbit,queue=64kb,delay=5ms",
+    "reorder": "reorder=5%/5ms,delay=20ms",
+    "reorder-late": "reorder=5%/15ms,delay=20ms",
+    "rate": "rate=100mbit,queue=256kb,delay=5ms",
     "near-loss-0.1": "loss=0.1%",
     "near-loss-1": "loss=1%",
     "near-loss-5": "loss=5%",
@@ -89,7 +91,8 @@ def serving(place: Place, impair: str, seed: str) -> Iterator[None]:
             server = _start(stack, place, "taphouse", place.client, command)
         else:
             namespace = f"/proc/{place.server.holder.pid}/ns/net"
-            command = [str(place.wire), "--a", f"{namespace}:tap1", "--b", "tap0", "--impair", impair, "--seed", seed]
+            command = [str(place.wire), "--a", f"{namespace}:tap1", "--b", "tap0",
+                       "--impair", impair, "--seed", seed]
             wire = _start(stack, place, "wire", place.client, command)
             _wait_for_carrier(place.server, "tap1", wire)
             transfer(place, "plain", "tap1", namespace=place.server)
@@ -134,7 +137,7 @@ def measure(place: Place, way: str, impair: str, seed: str, count: int, limit: f
 
 
 def size_for(place: Place, way: str, impair: str, seed: str, seconds: float) -> int:
-    """Bytes that the kernel takes about so long for: the median of a few seeds, since what is lost when matters much."""
+    """Bytes that the kernel takes about so long for: the median of a few seeds, since they differ much."""
     def rate(count: int, number: int) -> float:
         found = measure(place, way, impair, f"{seed}f{number}", count, 3 * seconds)
         return found["bytes"] / max(found["seconds"], 1e-3)

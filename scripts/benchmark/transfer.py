@@ -7,8 +7,8 @@
 
 Every socket has cubic, buffers and a window of the size that is asked for, or nothing is sent: all three are read back.
 The time is from the first byte of the request to the last of the answer, on a connection that stands already; so what
-SYNs and questions for hardware addresses suffer does not count. A transfer that takes longer than the limit is cut, and counts
-with what had arrived by then.
+SYNs and questions for hardware addresses suffer does not count. A transfer that takes longer than the limit is cut, and
+counts with what had arrived by then.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 set -eu
 . "$(dirname "$0")/guard"
 before=$(ls -d "${TMPDIR:-/tmp}"/taphouse-compare.* 2>/dev/null | wc -l)
-compare() { "$ROOT/scripts/compare-linux" --rounds 2 "$@" 2>"$SCRATCH/progress" || { cat "$SCRATCH/progress"; exit 1; }; }
+compare() {
+    "$ROOT/scripts/compare-linux" --rounds 2 "$@" 2>"$SCRATCH/progress" || { cat "$SCRATCH/progress"; exit 1; }
+}
 compare --cells loss=1%,delay=2ms --bytes 300000 --json "$SCRATCH/figures" >"$SCRATCH/table"
 [ "$(grep -c '^| loss=1%,delay=2ms | .*| 300,000 |' "$SCRATCH/table")" = 2 ] || { cat "$SCRATCH/table"; exit 1; }
 python3 - "$SCRATCH/figures" <<'PY'

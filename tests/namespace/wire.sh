@@ -45,7 +45,9 @@ leave() {
     ! on_left ip link show tapA 2>/dev/null || fail "tapA is left"
 }
 # total NAME: a number of the last line, both ways together.
-total() { tail -n 1 "$SCRATCH/stats" | tr ' ' '\n' | awk -F= -v name="$1" '$1 == name { n += $2 } END { print n + 0 }'; }
+total() {
+    tail -n 1 "$SCRATCH/stats" | tr ' ' '\n' | awk -F= -v name="$1" '$1 == name { n += $2 } END { print n + 0 }'
+}
 
 join --impair delay=20ms --stats 1
 on_left ping -q -c 60 -i 0.02 -W 2 192.0.2.2 >"$SCRATCH/ping" || fail "no echo"
