@@ -27,8 +27,8 @@ TRANSFER = Path(__file__).with_name("transfer.py")
 MTU = 1500
 
 # What the wire does, by the name of a cell. With the buffers that both have, a connection moves 105 Mbit/s at 40 ms; so
-# the cell with a rate has a shorter way, or its queue would never fill. RACK waits for a quarter of the RTT, here 10 ms,
-# before it calls a frame lost: one cell reorders within that, one beyond it, and none just there, where chance decides.
+# the cell with a rate has a shorter way, or its queue would never fill. RACK waits for a quarter of the RTT, here 10
+# ms, before it calls a frame lost: one cell reorders within that, one beyond it, none just there, where chance decides.
 CELLS = {
     "delay": "delay=20ms",
     "loss-0.1": "loss=0.1%,delay=20ms",
@@ -133,6 +133,8 @@ def measure(place: Place, way: str, impair: str, seed: str, count: int, limit: f
         except Failure as failure:
             raise Failure(f"{failure}; {_log_of(place)}") from None
     found = json.loads(said)
+    if found["bytes"] == 0:
+        raise Failure(f"nothing came within {limit:.0f} s")
     return found | {"mbit": found["bytes"] * 8e-6 / max(found["seconds"], 1e-9)}
 
 

@@ -185,7 +185,7 @@ impl fmt::Display for OpenError {
                  $USER"
             ),
             Self::Busy(name) => {
-                write!(f, "{name} is in use by another process; stop that one, or choose another with --tap")
+                write!(f, "{name} is in use by another process; stop that one, or choose another interface")
             }
             Self::WrongKind(name, why) => write!(
                 f,

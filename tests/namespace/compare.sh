@@ -27,6 +27,11 @@ for figures in json.load(open(sys.argv[1]))["rows"][0]["rounds"]:
     for name, found in figures.items():
         assert found["cut"] and found["mbit"] < 0.09, (name, found)
 PY
+# A server that is none counts as nothing, and is less than any ratio that may be asked for.
+status=0
+TAPHOUSE_BIN=/bin/false "$ROOT/scripts/compare-linux" --cells delay --bytes 1000 --rounds 1 --ways get --least 0.1 \
+    >"$SCRATCH/table" 2>"$SCRATCH/progress" || status=$?
+[ "$status" = 1 ] && grep -q '^Not managed by taphouse.*round 1' "$SCRATCH/table" || { cat "$SCRATCH/progress"; exit 1; }
 status=0
 "$ROOT/scripts/compare-linux" --cells nonsense 2>"$SCRATCH/err" || status=$?
 [ "$status" = 2 ] && grep -q "there is no 'nonsense'" "$SCRATCH/err" || { echo "status $status"; exit 1; }
