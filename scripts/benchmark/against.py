@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -83,21 +84,29 @@ def transfer(place: Place, *words: str, namespace: Namespace | None = None, time
 
 @contextlib.contextmanager
 def serving(place: Place, impair: str, seed: str) -> Iterator[None]:
-    """The wire and the server behind it, both fresh, with offloads off at every device of the kernel."""
+    """The wire and the server behind it, both fresh, with offloads off at every device of the kernel.
+
+    No client asks before the server listens, and the frames before the first SYN are the same in both: an announcement
+    of the server's address, and the client's question for it. So the first frames meet the same draws.
+    """
     with contextlib.ExitStack() as stack:
         if place.server is None:
             command = [str(place.taphouse), "serve", "--tap", "tap0", "--mtu", str(MTU), "--offload", "off",
-                       "--control", "none", "--impair", impair, "--seed", seed]
+                       "--probe", "off", "--control", "none", "--impair", impair, "--seed", seed]
             server = _start(stack, place, "taphouse", place.client, command)
+            _wait_for_word(place, "taphouse", "serving http", server)
         else:
+            command = [sys.executable, "-B", str(TRANSFER), "serve", "--buffer", str(place.buffer)]
+            server = _start(stack, place, "server", place.server, command)
+            _wait_for_word(place, "server", "ready", server)
             namespace = f"/proc/{place.server.holder.pid}/ns/net"
             command = [str(place.wire), "--a", f"{namespace}:tap1", "--b", "tap0",
                        "--impair", impair, "--seed", seed]
             wire = _start(stack, place, "wire", place.client, command)
             _wait_for_carrier(place.server, "tap1", wire)
             transfer(place, "plain", "tap1", namespace=place.server)
-            command = [sys.executable, "-B", str(TRANSFER), "serve", "--buffer", str(place.buffer)]
-            server = _start(stack, place, "server", place.server, command)
+            place.server.run(["ip", "neigh", "flush", "dev", "tap1"])
+            transfer(place, "announce", "tap1", namespace=place.server)
         _wait_for_carrier(place.client, "tap0", server)
         transfer(place, "plain", "tap0")
         place.client.run(["ip", "neigh", "flush", "dev", "tap0"])
@@ -108,13 +117,23 @@ def serving(place: Place, impair: str, seed: str) -> Iterator[None]:
 
 def _start(stack, place: Place, name: str, namespace: Namespace, command: list[str]) -> subprocess.Popen:
     log = stack.enter_context(open(place.scratch / f"{name}.log", "wb"))
-    process = namespace.start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    # What is waited for in the log must get there.
+    environment = {name: value for name, value in os.environ.items() if name != "RUST_LOG"}
+    process = namespace.start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     return stack.enter_context(lab.running(process))
 
 
 def _log_of(place: Place) -> str:
     words = [path.read_text(errors="replace") for path in sorted(place.scratch.glob("*.log"))]
     return " ".join(" ".join(words).split())[-300:]
+
+
+def _wait_for_word(place: Place, name: str, word: str, process: subprocess.Popen) -> None:
+    until = time.monotonic() + lab.PATIENCE
+    while word not in (place.scratch / f"{name}.log").read_text(errors="replace"):
+        if process.poll() is not None or time.monotonic() > until:
+            raise Failure(f"{name} does not come up: {_log_of(place)}")
+        time.sleep(0.005)
 
 
 def _wait_for_carrier(namespace: Namespace, device: str, process: subprocess.Popen) -> None:

@@ -4,6 +4,7 @@
     transfer.py get N   --buffer BYTES --limit SECONDS       one line of JSON: bytes, seconds, whether it was cut
     transfer.py put N   --buffer BYTES --limit SECONDS
     transfer.py plain DEVICE                                 switches the device's offloads off
+    transfer.py announce DEVICE                              one ARP announcement of the server's address
 
 Every socket has cubic, buffers and a window of the size that is asked for, or nothing is sent: all three are read back.
 The time is from the first byte of the request to the last of the answer, on a connection that stands already; so what
@@ -238,6 +239,15 @@ def plain(device: str) -> None:
                 raise Refused(f"{name} stays on at {device}")
 
 
+def announce(device: str) -> None:
+    """taphouse sends one before anything else, and each frame has a draw of the wire's: so the next have the same."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as end:
+        end.bind((device, 0))
+        mac, own = end.getsockname()[4], socket.inet_aton(SERVER[0])
+        ethernet = b"\xff" * 6 + mac + b"\x08\x06"
+        end.send(ethernet + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + own + bytes(6) + own)
+
+
 def _ethtool(end: socket.socket, device: str, command: int, value: int) -> int:
     room = array.array("I", [command, value])
     fcntl.ioctl(end, SIOCETHTOOL, struct.pack("16sP", device.encode(), room.buffer_info()[0]) + bytes(16))
@@ -246,7 +256,7 @@ def _ethtool(end: socket.socket, device: str, command: int, value: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["serve", "get", "put", "plain"])
+    parser.add_argument("what", choices=["serve", "get", "put", "plain", "announce"])
     parser.add_argument("of", nargs="?", default="0")
     parser.add_argument("--buffer", type=int, default=512 << 10)
     parser.add_argument("--limit", type=float, default=30)
@@ -256,6 +266,8 @@ def main() -> int:
             serve(options.buffer)
         elif options.what == "plain":
             plain(options.of)
+        elif options.what == "announce":
+            announce(options.of)
         else:
             print(json.dumps(transfer(options.what, int(options.of), options.buffer, options.limit)))
     except (Refused, OSError) as error:
