@@ -4,11 +4,12 @@
 //! ACK --> scoreboard: what is news --> RTT --> was a reduction unfounded? --> RACK: what is lost
 //!     --> recovery: begin, go on, end --> congestion window --> timers
 //! ```
-//! RFC 5681 3, RFC 6675, RFC 8985 6.2 and 7.4, RFC 9937, RFC 5682, RFC 3522, RFC 3708. Peers without SACK are counted by
-//! their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the same.
+//! RFC 5681 3, RFC 6675, RFC 8985 6.2 and 7.4, RFC 9937, RFC 5682, RFC 3522, RFC 3708. Peers without SACK are counted
+//! by their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the
+//! same.
 //!
-//! Left out: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC 5681
-//! 4.3 would have it (SHOULD).
+//! Left out: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC
+//! 5681 4.3 would have it (SHOULD).
 
 use super::congestion::Ack;
 use super::connection::Connection;
@@ -214,9 +215,10 @@ impl Connection {
         });
     }
 
-    /// RFC 6298 3 (Karn), RFC 7323 4. The time since what was sent once is precise, but the ACK that came first for it may
-    /// have been lost: the echo tells of what called this one forth. For what was sent again the echo tells which copy
-    /// arrived. An ACK that a duplicate has called forth echoes what came long before it, and gives no sample.
+    /// RFC 6298 3 (Karn), RFC 7323 4. The time since what was sent once is precise, but the ACK that came first for
+    /// it may have been lost: the echo tells of what called this one forth. For what was sent again the echo tells
+    /// which copy arrived. An ACK that a duplicate has called forth echoes what came long before it, and gives no
+    /// sample.
     fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
         if let Some(echo) = ack.echo.filter(|_| news.has_moved) {
             let since_echo = self.ts.since_echo(now, echo);

@@ -4,9 +4,9 @@
 //! Open --something is lost, or ECE--> Fast --all of it acknowledged--> Open
 //!   `-----------timeout-------------> Loss --all of it acknowledged--> Open
 //! ```
-//! What is lost the scoreboard knows (`scoreboard.rs`), RACK and duplicate ACKs find it (`rack.rs`, `acknowledgment.rs`),
-//! and how fast it is sent again PRR says (`prr.rs`). From any phase a reduction that turns out to be unfounded leads
-//! back to Open with the window of before (RFC 3522, RFC 5682, RFC 3708).
+//! What is lost the scoreboard knows (`scoreboard.rs`), RACK and duplicate ACKs find it (`rack.rs`,
+//! `acknowledgment.rs`), and how fast it is sent again PRR says (`prr.rs`). From any phase a reduction that turns out
+//! to be unfounded leads back to Open with the window of before (RFC 3522, RFC 5682, RFC 3708).
 
 use super::congestion::Congestion;
 use super::prr::Prr;
