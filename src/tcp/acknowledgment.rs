@@ -47,6 +47,8 @@ struct News {
     delivered: u32,
     /// A sample of the RTT.
     rtt: Option<Duration>,
+    /// The least RTT of what arrived.
+    least_rtt: Option<Duration>,
     /// When that left last which is acknowledged and was sent again: which of its copies arrived is not known.
     resent_at: Option<Instant>,
     /// Something arrived that had been sent before the timeout, and only then.
@@ -93,7 +95,8 @@ impl Connection {
         }
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         for &(left, right) in blocks {
-            if left.lt(right) && left.ge(ack.ack) && right.le(nxt) && left.ge(una) {
+            let left = left.max(una);
+            if left.lt(right) && left.ge(ack.ack) && right.le(nxt) {
                 self.deliver(now, ack, news, |board, delivered| {
                     board.handle_sack(una, (left, right), delivered);
                 });
@@ -165,6 +168,7 @@ impl Connection {
             rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
             news.delivered += segment.end - start;
             if !segment.is_resent {
+                news.least_rtt = Some(news.least_rtt.map_or(passed, |rtt| rtt.min(passed)));
                 // After a timeout that what was reported may have arrived long ago, and the report been lost.
                 news.rtt = Some(passed).filter(|_| !is_watched);
                 news.has_original |= is_watched && segment.end.le(recover);
@@ -229,6 +233,9 @@ impl Connection {
                 (None, _) => None,
             };
         }
+        if let Some(rtt) = news.least_rtt {
+            self.congestion.handle_sample(rtt);
+        }
         let Some(sample) = news.rtt else { return };
         let a_round = self.snd.flight().div_ceil(2 * u32::from(self.snd.mss));
         self.rtt.handle_sample(now, sample, a_round);
@@ -260,7 +267,12 @@ impl Connection {
         let is_for_original =
             news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
         let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
-        is_for_original || is_original_in_second || (news.dsack.is_some() && undo.is_all_reported())
+        // What was taken for lost has come before any of it was sent again.
+        let has_come = self.recovery.is_lossy && !undo.has_resent && self.board.lost_bytes() == 0;
+        is_for_original
+            || is_original_in_second
+            || has_come
+            || (news.dsack.is_some() && undo.is_all_reported())
     }
 
     /// Back to the window of before; what was taken for lost is in flight.
@@ -382,7 +394,7 @@ impl Connection {
         }
         let srtt = self.rtt.smoothed().map_or(Duration::ZERO, |(srtt, _)| srtt);
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        self.congestion.handle_ack(&Ack { now, acked, una, nxt, rtt: news.rtt, srtt });
+        self.congestion.handle_ack(&Ack { now, acked, una, nxt, srtt });
     }
 
     /// RFC 5682 3.1. With timestamps the first ACK has told already.

@@ -18,5 +18,7 @@ faults! {
     TcpChecksumUnchecked NoRetransmission NoBackoff NoFastRetransmit NoPartialAck NoReassembly NoWindowCheck
     NoZeroWindowProbe WindowShrinks SillyWindowSender SillyWindowReceiver NoNagle NoDelayedAck AckEveryThird
     NoCongestionWindow ResetAnywhere SynResets NoTimeWait NoTimeWaitReopen IsnConstant NoBacklogLimit
-    FinBeforeData NoKeepAlive NoUserTimeout NoIdleRestart RttFromResent
+    FinBeforeData NoKeepAlive NoUserTimeout NoIdleRestart RttFromResent NoSack SackIgnored NoDsack
+    NoRack NoReorderingWindow NoLossProbe NoRateReduction NoReduction NoHyStart NoFrto NoUndo NoPaws EcnIgnored
+    EcnNotEchoed
 }
