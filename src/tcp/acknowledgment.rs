@@ -263,7 +263,10 @@ impl Connection {
             return false;
         }
         // Without SACK a partial ACK tells of another loss, of which nothing else would.
-        let tells_of_loss = news.is_lossy && !self.uses_sack;
+        // And with it, one segment that had not been lost says nothing of the others; D-SACKs do.
+        let is_one_of_many =
+            self.recovery.is_lossy && (undo.unreported != Some(1) || self.board.lost_bytes() > 0);
+        let tells_of_loss = if self.uses_sack { is_one_of_many } else { news.is_lossy };
         let is_for_original =
             news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
         let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;

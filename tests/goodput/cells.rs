@@ -23,8 +23,8 @@ pub(crate) const CROWDS: [usize; 4] = [1, 4, 16, 64];
 pub(crate) const SHARED_BUFFERS: [usize; 2] = [256, 1024];
 /// Seeds of shared cells. They draw the round-trip times.
 pub(crate) const SHARED_SEEDS: u64 = 5;
-/// What is the limit of a flow with a buffer of 1 MiB: bits a second, bytes of the queue.
-const NARROW: (u64, usize) = (20_000_000, 256 << 10);
+/// What is the limit of a flow with a buffer of 1 MiB, all of which the queue holds: bits a second, bytes of the queue.
+const NARROW: (u64, usize) = (20_000_000, 2 << 20);
 /// What the flows share: bits a second, bytes of the queue.
 const NECK: (u64, usize) = (200_000_000, 64 << 10);
 /// Flows begin within the first second; what the first five bring does not count.

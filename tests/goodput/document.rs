@@ -64,8 +64,8 @@ One flow as above, no loss, but a tenth of the packets is late by 25 ms, both wa
 without reordering. *Sent twice, later* is of the second half of the flow, when it had time to adapt.
 
 Where the buffer is the limit, a window comes round only when its last packet has come, and nearly always one of the last
-is late: 100 of 125 ms, 80 %, are all there is. Behind a bottleneck of 20 Mbit/s with a queue of 256 KiB, and with buffers
-of 1 MiB, the rate is the limit.
+is late: 100 of 125 ms, 80 %, are all there is. Behind a bottleneck of 20 Mbit/s, with buffers
+of 1 MiB and a queue that holds all of it, the rate is the limit.
 ";
 
 fn render() -> String {
