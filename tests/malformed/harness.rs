@@ -75,7 +75,8 @@ impl World {
         let Medium::Ethernet { fcs } = config.link.medium else { panic!("these are tests of Ethernet") };
         let now = Instant::ZERO + Duration::from_secs(1);
         let mut stack = Stack::new(config, &Seed::from_u64(7), now);
-        stack.listen(80, ListenConfig::default());
+        let tcp = tcp::Config { quick_acks: 0, ..tcp::Config::default() };
+        stack.listen(80, ListenConfig { tcp, ..ListenConfig::default() });
         Self { stack, now, fcs, events: Vec::new(), next_port: 4000 }
     }
 

@@ -42,6 +42,8 @@ const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::FragmentLimit,
     Drop::FragmentTimeout,
     Drop::IcmpRateLimited,
+    Drop::TcpOldTimestamp,
+    Drop::TcpNoTimestamp,
     Drop::TcpChallengeLimited,
     Drop::TcpResetLimited,
     Drop::TcpBacklogFull,
