@@ -98,6 +98,11 @@ pub enum Fault {
     NoPaws,
     EcnIgnored,
     EcnNotEchoed,
+    ChallengesUnlimited,
+    NoCookies,
+    CookiesUnchecked,
+    NoPathMtu,
+    NoBlackHoleDetection,
 }
 
 #[cfg(feature = "faults")]

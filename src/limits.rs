@@ -28,8 +28,11 @@ pub const FRAGMENTED_RATE: (u64, u64) = (500, 50);
 pub const ICMP_ERROR_RATE: (u64, u64) = (100, 20);
 /// RSTs a second in answer to segments that belong to nothing. Beyond: `tcp_reset_limited`.
 pub const RESET_RATE: (u64, u64) = (1_000, 200);
-/// Challenge ACKs a second over all connections. Beyond: `tcp_challenge_limited`.
-pub const CHALLENGE_RATE: (u64, u64) = (1_000, 200);
+/// Challenge ACKs a second over all connections, on average. Beyond: `tcp_challenge_limited`.
+pub const CHALLENGES: u64 = 1_000;
+/// Challenge ACKs of one connection: one in so much time, and so many at once (RFC 5961 7: ten in five seconds).
+/// Beyond: `tcp_challenge_limited`.
+pub const CHALLENGES_OF_ONE: (Duration, u64) = (Duration::from_millis(500), 10);
 /// Packets that are answers without a connection (ARP, ICMP, RST) waiting for the link. Beyond: dropped
 /// (`reply_queue_full`).
 pub const REPLIES: usize = 512;

@@ -52,9 +52,6 @@ use runner::Failure;
 use script::Script;
 use taphouse::fault;
 
-/// Directories that are read, and not played: what they ask for is not in the stack yet.
-const AHEAD: &[(&str, &str)] = &[("pmtud", "reports of a smaller MTU are not heeded yet")];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")
 }
@@ -76,12 +73,6 @@ fn scripts() -> Vec<(String, String)> {
     found.retain(|(name, _)| name.contains(&chosen));
     assert!(!found.is_empty(), "no script is called like {chosen:?}");
     found
-}
-
-/// Not played, unless it was asked for by name.
-fn is_ahead(name: &str) -> bool {
-    std::env::var("SCRIPT").is_err()
-        && AHEAD.iter().any(|(directory, _)| name.split('/').next() == Some(directory))
 }
 
 /// Plays a script; a panic is a failure too.
@@ -111,7 +102,7 @@ fn every_script_goes_as_it_says() {
     let shows = std::env::var("SCRIPT").is_ok();
     let mut failures = String::new();
     let (mut played, mut failed) = (0, 0);
-    for (name, text) in scripts().into_iter().filter(|(name, _)| !is_ahead(name)) {
+    for (name, text) in scripts() {
         let script = match parser::parse(&text) {
             Ok(script) => script,
             Err(error) => {
@@ -136,7 +127,7 @@ fn every_script_goes_as_it_says() {
 #[test]
 fn a_script_that_names_a_fault_breaks_with_it() {
     let mut unnoticed = Vec::new();
-    for (name, text) in scripts().into_iter().filter(|(name, _)| !is_ahead(name)) {
+    for (name, text) in scripts() {
         let Ok(script) = parser::parse(&text) else { continue };
         let Some((line, broken)) = script.breaks_with else { continue };
         fault::set(Some(broken));
@@ -145,21 +136,6 @@ fn a_script_that_names_a_fault_breaks_with_it() {
         }
     }
     assert!(unnoticed.is_empty(), "\n{}\n", unnoticed.join("\n"));
-}
-
-#[test]
-fn scripts_ahead_of_the_stack_are_read() {
-    let mut wrong = String::new();
-    let all = scripts();
-    for (name, text) in all.iter().filter(|(name, _)| is_ahead(name)) {
-        if let Err(error) = parser::parse(text) {
-            writeln!(wrong, "tests/scripts/{name}:{error}").expect("strings grow");
-        }
-    }
-    assert!(wrong.is_empty(), "\n{wrong}");
-    for (directory, reason) in AHEAD {
-        assert!(root().join(directory).is_dir() && !reason.is_empty(), "{directory}");
-    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(super) fn connection(id: ConnId, report: &Report) -> Json {
         snd_wnd,
         snd_shift,
         mss,
+        path_mtu,
         unsent,
         flight,
         rcv_nxt,
@@ -52,8 +53,6 @@ pub(super) fn connection(id: ConnId, report: &Report) -> Json {
         timers,
         tally,
     } = report;
-    let timers: Map<String, Json> =
-        timers.iter().map(|(name, left)| ((*name).to_owned(), json!(micros(*left)))).collect();
     json!({
         "id": id.to_string(),
         "remote": flow.remote().to_string(),
@@ -64,6 +63,7 @@ pub(super) fn connection(id: ConnId, report: &Report) -> Json {
         "idle_us": micros(*idle),
         "send": {
             "una": snd_una, "nxt": snd_nxt, "window": snd_wnd, "window_shift": snd_shift, "mss": mss,
+            "path_mtu": path_mtu,
             "in_flight": flight, "unsent": unsent, "in_network": pipe, "sacked": sacked, "lost": lost,
         },
         "receive": {
@@ -80,6 +80,7 @@ pub(super) fn connection(id: ConnId, report: &Report) -> Json {
             "slow_start_threshold": (*ssthresh != u32::MAX).then_some(ssthresh), "recovering": is_recovering,
         },
         "bytes_received": bytes_received,
+        "timers_us": timers_left(timers),
         "bytes_sent": tally.bytes_sent,
         "bytes_resent": tally.bytes_resent,
         "segments_received": tally.segments_received,
@@ -92,8 +93,12 @@ pub(super) fn connection(id: ConnId, report: &Report) -> Json {
         "spurious_undos": tally.spurious_undos,
         "ecn_reductions": tally.ecn_reductions,
         "dsacks": tally.dsacks,
-        "timers_us": timers,
+        "mtu_reductions": tally.mtu_reductions,
     })
+}
+
+fn timers_left(timers: &[(&'static str, Duration)]) -> Map<String, Json> {
+    timers.iter().map(|(name, left)| ((*name).to_owned(), json!(micros(*left)))).collect()
 }
 
 pub(super) fn neighbour(entry: &Entry, now: Instant) -> Json {

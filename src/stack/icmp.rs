@@ -26,12 +26,15 @@ impl Stack {
             Message::EchoRequest { .. } if to_broadcast => Err(Drop::IcmpBroadcast),
             Message::EchoRequest { id, seq } => self.reply_echo(header, Message::EchoReply { id, seq }, rest),
             Message::EchoReply { .. } => Err(Drop::IcmpUnexpectedReply),
+            Message::Unreachable { code: Unreachable::FragmentationNeeded, mtu } => {
+                self.handle_icmp_error(rest, Trouble::TooBig(mtu))
+            }
             Message::Unreachable { code, .. } => {
                 let is_hard = matches!(code, Unreachable::Protocol | Unreachable::Port);
-                self.handle_icmp_error(rest, is_hard)
+                self.handle_icmp_error(rest, if is_hard { Trouble::Hard } else { Trouble::Soft })
             }
             Message::TimeExceeded { .. } | Message::ParameterProblem { .. } => {
-                self.handle_icmp_error(rest, false)
+                self.handle_icmp_error(rest, Trouble::Soft)
             }
             Message::Other { .. } => Err(Drop::IcmpUnknownType),
         }
@@ -87,7 +90,7 @@ impl Stack {
     }
 
     /// An error about a packet that we sent, perhaps: RFC 1122 4.2.3.9, RFC 5927 4.1.
-    fn handle_icmp_error(&mut self, quote: &[u8], is_hard: bool) -> Result<(), Drop> {
+    fn handle_icmp_error(&mut self, quote: &[u8], trouble: Trouble) -> Result<(), Drop> {
         let (quoted, transport) = Packet::parse_quote(quote)?;
         if quoted.src != self.config.subnet.address || quoted.protocol != protocol::TCP {
             return Err(Drop::IcmpUnmatchedError);
@@ -100,7 +103,12 @@ impl Stack {
         let Some(&Place::Connection(index)) = self.flows.get(&flow) else {
             return Err(Drop::IcmpUnmatchedError);
         };
-        let is_believed = self.connections.at(index).handle_unreachable(SeqNum(be32(transport, 4)), is_hard);
+        let (now, seq) = (self.now, SeqNum(be32(transport, 4)));
+        let connection = self.connections.at(index);
+        let is_believed = match trouble {
+            Trouble::Hard | Trouble::Soft => connection.handle_unreachable(seq, trouble == Trouble::Hard),
+            Trouble::TooBig(mtu) => connection.handle_too_big(now, seq, mtu, be16(quote, 2)),
+        };
         self.touch(index);
         if is_believed { Ok(()) } else { Err(Drop::IcmpUnmatchedError) }
     }
@@ -142,6 +150,17 @@ impl Stack {
         let payload = Bytes::copy_from_slice(quote);
         self.reply(Reply::Ip { header, transport: Transport::icmp(&message, &payload), payload });
     }
+}
+
+/// What an error says of the way to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Nobody is there for this (RFC 1122 4.2.3.9).
+    Hard,
+    /// It may pass.
+    Soft,
+    /// Packets must be no larger; 0 if the router does not say how large (RFC 1191 4).
+    TooBig(u16),
 }
 
 /// The quoted ICMP message is known to be no error: an echo, or one of the other questions and answers of RFC 792.

@@ -30,7 +30,7 @@ use crate::arp::{Claim, Neighbours, ProbeMode};
 use crate::drops::{Drop, DropCounters};
 use crate::fault::{self, Fault};
 use crate::frame::{Frame, Medium, Properties};
-use crate::ip::limiter::Limiter;
+use crate::ip::limiter::{Limiter, Lottery};
 use crate::ip::reassembly::Reassembly;
 use crate::ip::subnet::Subnet;
 use crate::limits;
@@ -112,6 +112,10 @@ pub struct Counters {
     pub resets_sent: u64,
     /// ACKs sent in answer to what RFC 5961 challenges.
     pub challenges_sent: u64,
+    /// SYN-ACKs sent with a cookie in place of an entry.
+    pub cookies_sent: u64,
+    /// Connections that a cookie brought about.
+    pub cookies_accepted: u64,
     /// Echo requests answered.
     pub echoes: u64,
     /// ICMP errors sent.
@@ -143,7 +147,7 @@ struct Limiters {
     fragmented: Limiter,
     icmp_error: Limiter,
     reset: Limiter,
-    challenge: Limiter,
+    challenge: Lottery,
 }
 
 /// A host on one link with one address.
@@ -172,6 +176,9 @@ pub struct Stack {
     /// Frames whose neighbour has become known.
     ready: VecDeque<Frame>,
     isn_secret: KeyedHash,
+    cookie_key: KeyedHash,
+    /// Until when an ACK may bring a cookie back.
+    cookies_until: Instant,
     jitter: Rng,
     counters: Counters,
     drops: DropCounters,
@@ -192,7 +199,7 @@ impl Stack {
                 fragmented: Limiter::new(limits::FRAGMENTED_RATE),
                 icmp_error: Limiter::new(limits::ICMP_ERROR_RATE),
                 reset: Limiter::new(limits::RESET_RATE),
-                challenge: Limiter::new(limits::CHALLENGE_RATE),
+                challenge: Lottery::new(limits::CHALLENGES),
             },
             next_id: jitter.u32() as u16,
             flows: HashMap::with_hasher(secrets.key()),
@@ -207,6 +214,8 @@ impl Stack {
             replies: VecDeque::new(),
             ready: VecDeque::new(),
             isn_secret: secrets.key(),
+            cookie_key: secrets.key(),
+            cookies_until: Instant::ZERO,
             jitter,
             counters: Counters::default(),
             drops: DropCounters::default(),

@@ -6,9 +6,9 @@ use crate::drops::Drop;
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::tcp::ecn::Codepoint;
-use crate::tcp::handshake::{HalfOpen, Overdue, Peer, unscaled_window};
+use crate::tcp::handshake::{HalfOpen, Opening, Overdue, Peer, unscaled_window};
 use crate::tcp::time_wait::{Entry, Last};
-use crate::tcp::{Connection, Flow, Outcome, isn, timestamps};
+use crate::tcp::{Connection, Flow, Outcome, cookie, isn, timestamps};
 use crate::wire::ipv4;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header, Segment};
@@ -30,7 +30,7 @@ impl Stack {
             Some(Place::Connection(index)) => self.handle_connection(index, &segment, payload, codepoint),
             Some(Place::HalfOpen(index)) => self.handle_half_open(index, &segment, payload, codepoint),
             Some(Place::TimeWait(index)) => self.handle_time_wait(index, &segment, payload),
-            None => self.handle_unknown(flow, &segment, payload),
+            None => self.handle_unknown(flow, &segment, payload, codepoint),
         }
     }
 
@@ -62,10 +62,13 @@ impl Stack {
         result
     }
 
-    /// RFC 5961 7: challenge ACKs are limited.
+    /// RFC 5961 7: challenge ACKs are limited, those of each connection and those of all, the latter so that nobody can
+    /// tell from outside how many were left (CVE-2016-5696).
     fn challenge(&mut self, index: u32) {
         let now = self.now;
-        if self.limiters.challenge.allows(now) {
+        // The connection's own limit first: what it refuses uses up nothing of the others'.
+        let allows = self.connections.at(index).may_challenge(now) || fault::is(Fault::ChallengesUnlimited);
+        if allows && self.limiters.challenge.allows(now, &mut self.jitter) {
             self.counters.challenges_sent += 1;
             self.connections.at(index).acknowledge_now();
         } else {
@@ -74,7 +77,13 @@ impl Stack {
     }
 
     /// CLOSED and LISTEN.
-    fn handle_unknown(&mut self, flow: Flow, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+    fn handle_unknown(
+        &mut self,
+        flow: Flow,
+        segment: &Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Result<(), Drop> {
         let header = &segment.header;
         if header.flags.has(Flags::RST) {
             return Err(Drop::TcpResetUnmatched);
@@ -84,7 +93,14 @@ impl Stack {
             return Err(Drop::TcpNoListener);
         }
         if header.flags.has(Flags::ACK) {
-            self.refuse(flow, header, payload);
+            if let Some(opening) = self.take_cookie(flow, segment) {
+                return self.accept(&opening, segment, payload, codepoint);
+            }
+            // The data of a peer with a cookie may come before its ACK; a RST would end what is about to begin, and
+            // data comes again.
+            if payload.is_empty() || self.now >= self.cookies_until {
+                self.refuse(flow, header, payload);
+            }
             return Err(Drop::TcpAckUnmatched);
         }
         if !header.flags.has(Flags::SYN) {
@@ -107,7 +123,13 @@ impl Stack {
 
     /// A SYN to a listener. `previous` is what TIME-WAIT remembers of a connection that this one takes the place of.
     fn open_half(&mut self, flow: Flow, segment: &Segment, previous: Option<Last>) -> Result<(), Drop> {
-        self.can_open(flow.local_port)?;
+        match self.can_open(flow.local_port) {
+            Err(Drop::TcpBacklogFull) if !fault::is(Fault::NoCookies) => {
+                self.send_cookie(flow, segment);
+                return Ok(());
+            }
+            other => other?,
+        }
         let listener = self.listeners.get_mut(&flow.local_port).expect("can_open has looked");
         listener.half_open += 1;
         let tcp = listener.config.tcp;
@@ -130,6 +152,39 @@ impl Stack {
         Ok(())
     }
 
+    /// There is no room for another half-open connection: what must be remembered of it goes out and comes back.
+    fn send_cookie(&mut self, flow: Flow, segment: &Segment) {
+        let Some(listener) = self.listeners.get(&flow.local_port) else { return };
+        let (mtu, tcp) = (self.config.link.mtu, listener.config.tcp);
+        let mut peer = Peer::from_syn(&segment.header, &segment.options, mtu).limited_to(&tcp);
+        if peer.timestamp.is_none() {
+            // There is nothing to remember these in.
+            (peer.window_scale, peer.sack, peer.ecn) = (None, false, false);
+        }
+        let mut numbers = isn::numbers(self.now, flow, &self.isn_secret);
+        numbers.iss = cookie::sequence(self.now, flow, &peer, &self.cookie_key);
+        let stamp = cookie::timestamp(self.now, numbers, &peer);
+        let opening = Opening { flow, numbers, peer, began: None, resent: 0 };
+        let timestamps = peer.timestamp.map(|echo| (stamp, echo));
+        let (header, options) = opening.syn_ack(timestamps, mtu, tcp.receive_buffer);
+        self.cookies_until = self.now + cookie::LIFETIME * 2;
+        self.counters.cookies_sent += 1;
+        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options });
+    }
+
+    /// An ACK that belongs to nothing, if it brings a cookie back.
+    fn take_cookie(&mut self, flow: Flow, segment: &Segment) -> Option<Opening> {
+        if self.now >= self.cookies_until {
+            return None;
+        }
+        let peer = cookie::peer(self.now, flow, &segment.header, &segment.options, &self.cookie_key)?;
+        let tcp = self.listeners.get(&flow.local_port)?.config.tcp;
+        let mut numbers = isn::numbers(self.now, flow, &self.isn_secret);
+        numbers.iss = segment.header.ack - 1;
+        self.counters.cookies_accepted += 1;
+        Some(Opening { flow, numbers, peer: peer.limited_to(&tcp), began: None, resent: 0 })
+    }
+
     /// SYN-RECEIVED that came from LISTEN: RFC 9293 3.10.7.4, as far as it applies before the connection is made.
     fn handle_half_open(
         &mut self,
@@ -146,14 +201,17 @@ impl Stack {
         }
         if flags.has(Flags::SYN) && !flags.has(Flags::ACK) {
             if seq == peer.irs {
-                // Our SYN-ACK was lost.
+                // Our SYN-ACK was lost. RFC 7323 4.3: the answer echoes what came last.
+                let newest = segment.options.timestamps.map(|(value, _)| value);
+                let half_open = &mut self.half_open[index as usize];
+                half_open.peer.timestamp = half_open.peer.timestamp.and(newest.or(half_open.peer.timestamp));
                 self.send_syn_ack(index);
                 return Ok(());
             }
             // The peer has begun anew: back to LISTEN (RFC 9293 3.10.7.4, fourth), which takes this SYN at once and
             // does not wait for the next.
             return match self.remove_half_open(index).previous {
-                None => self.handle_unknown(flow, segment, payload),
+                None => self.handle_unknown(flow, segment, payload, codepoint),
                 previous => self.open_half(flow, segment, previous),
             };
         }
@@ -172,6 +230,11 @@ impl Stack {
             return Err(drop);
         }
         if ack != iss + 1 {
+            // The SYN came twice, and was answered by a cookie the first time.
+            if let Some(opening) = self.take_cookie(flow, segment) {
+                self.remove_half_open(index);
+                return self.accept(&opening, segment, payload, codepoint);
+            }
             self.send_reset(flow, ack, None);
             return Err(Drop::TcpHandshakeBadAck);
         }
@@ -223,13 +286,28 @@ impl Stack {
         payload: &[u8],
         codepoint: Codepoint,
     ) -> Result<(), Drop> {
-        let half_open = self.remove_half_open(index);
-        let Some(listener) = self.listeners.get(&half_open.flow.local_port) else {
-            self.refuse(half_open.flow, &segment.header, payload);
+        let opening = self.remove_half_open(index).opening();
+        self.accept(&opening, segment, payload, codepoint)
+    }
+
+    /// A connection begins, and takes the segment.
+    fn accept(
+        &mut self,
+        opening: &Opening,
+        segment: &Segment,
+        payload: &[u8],
+        codepoint: Codepoint,
+    ) -> Result<(), Drop> {
+        let Some(listener) = self.listeners.get(&opening.flow.local_port) else {
+            self.refuse(opening.flow, &segment.header, payload);
             return Err(Drop::TcpNoListener);
         };
+        if self.connections.len() >= self.config.max_connections {
+            // The peer's data is not acknowledged, so it comes again, and finds room then or does not.
+            return Err(Drop::TcpConnectionLimit);
+        }
         let config = listener.config.tcp;
-        let connection = Connection::accept(self.now, &half_open, self.config.link.mtu, config);
+        let connection = Connection::accept(self.now, opening, self.config.link.mtu, config);
         let id = self.insert_connection(connection);
         self.counters.accepted += 1;
         self.handle_connection(id.index() as u32, segment, payload, codepoint)
@@ -281,7 +359,7 @@ impl Stack {
         timestamps: Option<(u32, u32)>,
     ) {
         let now = self.now;
-        if !self.limiters.challenge.allows(now) {
+        if !self.limiters.challenge.allows(now, &mut self.jitter) {
             return self.count(Drop::TcpChallengeLimited);
         }
         self.counters.challenges_sent += 1;

@@ -8,14 +8,14 @@
 //! by their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the
 //! same.
 //!
-//! Left out: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC
-//! 5681 4.3 would have it (SHOULD).
+//! Deviation: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC
+//! 5681 4.3 has it (MUST); RFC 8985 9.3 asks for it only in the absence of PRR.
 
 use super::congestion::Ack;
 use super::connection::Connection;
 use super::prr::{Delivery, Prr};
 use super::rack::Circumstances;
-use super::recovery::{Frto, Phase, Undo};
+use super::recovery::{Frto, Phase};
 use super::scoreboard::{Fate, Scoreboard, Sent, Verdict};
 use super::sender::NewData;
 use super::timestamps;
@@ -81,6 +81,7 @@ impl Connection {
             self.undo_reduction(now);
         }
         news.is_lossy |= self.detect_losses(now);
+        self.judge_path_probe(now, &mut news);
         news.is_lossy |= self.has_probe_repaired(ack, &news);
         self.advance_recovery(now, &news, ack.has_ece);
         self.set_pace();
@@ -235,7 +236,9 @@ impl Connection {
     /// sample.
     fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
         if let Some(echo) = ack.echo.filter(|_| news.has_moved) {
-            let since_echo = self.ts.since_echo(now, echo);
+            // No echo is older than the connection; who sends one would have it wait for ever.
+            let since_echo =
+                self.ts.since_echo(now, echo).filter(|&since| since <= now.since(self.opened) + TICK);
             news.rtt = match (news.rtt, news.resent_at) {
                 (Some(rtt), _) => Some(since_echo.map_or(rtt, |since| rtt.min(since + TICK))),
                 (None, Some(at)) if !timestamps::is_before(echo, self.ts.value(at)) => Some(now.since(at)),
@@ -303,6 +306,24 @@ impl Connection {
         self.rto_from = now;
     }
 
+    /// RFC 4821 7.6: the larger segment that probes the path has arrived, or it is lost; if nothing else is, that is
+    /// no sign of congestion.
+    fn judge_path_probe(&mut self, now: Instant, news: &mut News) {
+        let Some(end) = self.path.probe() else { return };
+        if self.snd.una.ge(end) {
+            self.path.handle_probe_delivered();
+            return self.handle_path_mtu();
+        }
+        let lost = self.board.lost_len_of(self.snd.una, end);
+        if lost > 0 {
+            self.path.handle_probe_lost(now);
+            if lost == self.board.lost_bytes() && self.recovery.is_open() {
+                news.is_lossy = false;
+                self.recovery.is_first_due = true;
+            }
+        }
+    }
+
     /// RFC 8985 6.2, step 5. True when something more is lost.
     pub(super) fn detect_losses(&mut self, now: Instant) -> bool {
         self.reorder_at = None;
@@ -367,9 +388,11 @@ impl Connection {
     /// Something is lost, or a router is congested: RFC 5681 3.2, RFC 3168 6.1.2, RFC 9937 6.
     fn begin_fast_recovery(&mut self, now: Instant, news: &News) {
         let flight = self.snd.flight();
-        self.recovery.undo = Some(Undo::new(&self.congestion, self.snd.una, false));
-        // FlightSize is what it was before the ACK.
-        self.congestion.handle_loss(flight + news.acked);
+        self.recovery.watch(&self.congestion, self.snd.una, false);
+        // FlightSize is what it was before the ACK; when the window was used up, that is the window, as an ACK may come
+        // late in a round trip, and of most of it.
+        let cwnd = self.congestion.window();
+        self.congestion.handle_loss(if self.is_cwnd_limited { cwnd } else { flight + news.acked });
         self.ecn.handle_reduced(self.snd.nxt);
         self.tally.fast_recoveries += 1;
         let reported = self.board.sacked_bytes() + self.counted_duplicates();

@@ -81,7 +81,7 @@ impl Connection {
         if !flags.has(Flags::SYN) {
             return Err(Outcome::Dropped(Drop::TcpBadFlags));
         }
-        self.apply(now, &Peer::from_syn(&segment.header, &segment.options, self.mtu));
+        self.apply(now, &Peer::from_syn(&segment.header, &segment.options, usize::from(self.path.current())));
         self.snd.set_window(&segment.header, u32::from(segment.header.window));
         if !acks_syn {
             // Simultaneous open: RFC 9293 3.5, figure 7.
@@ -251,7 +251,7 @@ impl Connection {
     fn handle_syn_acked(&mut self, now: Instant, ack: SeqNum) {
         self.due.syn = false;
         self.rtt.handle_established(self.syns_resent > 0);
-        if self.syns_resent == 0 {
+        if self.syns_resent == 0 && self.is_syn_timed {
             self.rtt.handle_sample(now, now.since(self.last_data_sent), 1);
         }
         if self.syns_resent > 1 {
@@ -309,11 +309,21 @@ impl Connection {
     /// A closed window opened: what was in flight when it closed was perhaps not taken, and is sent again now,
     /// but once: a peer that opens and closes its window must not have all of it for each pair of ACKs.
     fn handle_window_opened(&mut self, now: Instant) {
-        if self.snd.flight() > 0 && !self.recovery.is_after_timeout() {
-            self.board.mark_lost(self.snd.una, |_| Verdict::Lost);
-            self.recovery.begin(Phase::Loss(Frto::Off), self.snd.nxt, true);
-            self.recovery.undo = None;
+        if !self.recovery.is_after_timeout() {
+            self.resend_flight(now);
         }
+        self.rto_from = now;
+        self.arm_guard(now);
+    }
+
+    /// What is in flight has not arrived, though not for congestion: it leaves again as the window allows, which stays.
+    pub(super) fn resend_flight(&mut self, now: Instant) {
+        if self.board.is_empty() {
+            return;
+        }
+        self.board.mark_lost(self.snd.una, |_| Verdict::Lost);
+        self.recovery.begin(Phase::Loss(Frto::Off), self.snd.nxt, true);
+        self.recovery.undo = None;
         self.rto_from = now;
         self.arm_guard(now);
     }

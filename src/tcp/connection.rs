@@ -10,9 +10,10 @@ use super::congestion::{Algorithm, Congestion};
 use super::ecn::{self, Ecn};
 use super::error::{Cause, ReadError, WriteError};
 use super::flow::Flow;
-use super::handshake::{self, HalfOpen, Peer};
+use super::handshake::{self, Opening, Peer};
 use super::isn::Numbers;
 use super::pacing::Pacing;
+use super::path_mtu::PathMtu;
 use super::rack::Rack;
 use super::receiver::Receiver;
 use super::recovery::Recovery;
@@ -24,6 +25,7 @@ use super::state::{State, Step};
 use super::time_wait::Last;
 use super::timers::{Timer, Timers};
 use super::timestamps::Timestamps;
+use crate::ip::limiter;
 use crate::limits;
 use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
@@ -128,6 +130,8 @@ pub struct Connection {
     /// The connection began with our SYN.
     pub(super) is_active: bool,
     pub(super) syns_resent: u8,
+    /// It is known when our SYN left.
+    pub(super) is_syn_timed: bool,
     /// The window held data back when the last segment was looked for.
     pub(super) is_cwnd_limited: bool,
     /// The peer's window held data back when the last segment was looked for.
@@ -151,7 +155,11 @@ pub struct Connection {
     pub(super) reorder_at: Option<Instant>,
     /// Tell the user when no more than so many bytes wait to be sent.
     notify_below: Option<usize>,
-    pub(super) mtu: usize,
+    /// When as many challenges as ever may be sent at once again.
+    challenges_full_at: Instant,
+    pub(super) path: PathMtu,
+    /// Bytes of payload that the peer takes in a segment without options.
+    peer_mss: u16,
     pub(super) opened: Instant,
     pub(super) tally: Tally,
 }
@@ -179,15 +187,17 @@ impl Connection {
         connection
     }
 
-    /// A connection whose half-open entry is being acknowledged: the segment that does so comes next.
-    pub fn accept(now: Instant, half_open: &HalfOpen, mtu: usize, config: Config) -> Self {
-        let mut connection = Self::new(now, half_open.flow, half_open.numbers, mtu, config);
+    /// A connection whose SYN-ACK is being acknowledged: the segment that does so comes next.
+    pub fn accept(now: Instant, opening: &Opening, mtu: usize, config: Config) -> Self {
+        let mut connection = Self::new(now, opening.flow, opening.numbers, mtu, config);
         connection.step(Step::PassiveOpen);
         connection.step(Step::Syn);
         connection.snd.handle_syn_sent();
-        connection.syns_resent = half_open.resent();
-        connection.apply(half_open.began, &half_open.peer);
-        connection.last_data_sent = half_open.began;
+        connection.syns_resent = opening.resent;
+        let began = opening.began.unwrap_or(now);
+        connection.apply(began, &opening.peer);
+        connection.last_data_sent = began;
+        connection.is_syn_timed = opening.began.is_some();
         connection
     }
 
@@ -214,6 +224,7 @@ impl Connection {
             is_released: false,
             is_active: false,
             syns_resent: 0,
+            is_syn_timed: true,
             is_cwnd_limited: false,
             is_window_limited: false,
             stalled_since: None,
@@ -227,7 +238,9 @@ impl Connection {
             probe_from: now,
             reorder_at: None,
             notify_below: None,
-            mtu,
+            challenges_full_at: Instant::ZERO,
+            path: PathMtu::new(mtu),
+            peer_mss: mss,
             opened: now,
             tally: Tally::default(),
         }
@@ -238,15 +251,15 @@ impl Connection {
         let capacity = self.config.receive_buffer;
         let peer = peer.limited_to(&self.config);
         self.rcv.start(peer.irs, handshake::unscaled_window(capacity));
-        self.snd.mss = peer.mss;
+        self.peer_mss = peer.mss;
         if let Some(shift) = peer.window_scale {
             self.snd.shift = shift;
             self.rcv.shift = handshake::window_scale_for(capacity);
         }
         if let Some(timestamp) = peer.timestamp {
             self.ts.start(now, timestamp, self.rcv.nxt);
-            self.snd.mss -= TIMESTAMPS_LEN;
         }
+        self.snd.mss = self.mss_for(self.path.current());
         if peer.sack {
             self.uses_sack = true;
             self.rcv.report_gaps();
@@ -443,6 +456,33 @@ impl Connection {
         self.timers.next()
     }
 
+    /// A router could not forward a packet of `len` bytes whose segment began at `seq`, and can forward `mtu`; 0 if
+    /// it does not say. Believed only for what is in flight (RFC 5927 4.1 and 7.2). False when it was about nothing
+    /// that we sent.
+    pub fn handle_too_big(&mut self, now: Instant, seq: SeqNum, mtu: u16, len: u16) -> bool {
+        if self.cause.is_some() || !seq.is_within(self.snd.una, self.snd.flight()) {
+            return false;
+        }
+        if self.state.is_synchronized() && self.path.handle_too_big(now, mtu, len) {
+            self.tally.mtu_reductions += 1;
+            self.handle_path_mtu();
+            self.resend_flight(now);
+        }
+        true
+    }
+
+    /// Bytes of payload of a full segment in packets of up to `mtu` bytes.
+    pub(super) fn mss_for(&self, mtu: u16) -> u16 {
+        let options = if self.ts.is_on() { TIMESTAMPS_LEN } else { 0 };
+        self.peer_mss.min(handshake::local_mss(usize::from(mtu))) - options
+    }
+
+    /// The path takes larger or smaller packets than it did.
+    pub(super) fn handle_path_mtu(&mut self) {
+        self.snd.mss = self.mss_for(self.path.current());
+        self.congestion.set_mss(u32::from(self.snd.mss));
+    }
+
     /// An ICMP error, or a neighbour that does not answer, about a segment that began at `seq`. Believed only
     /// for what is in flight (RFC 5927 4.1); it ends a connection only before it is established (RFC 9293
     /// 3.9.2.2, RFC 5927 5.2). False when it was about nothing that we sent.
@@ -457,6 +497,12 @@ impl Connection {
             self.signals.trouble = true;
         }
         true
+    }
+
+    /// One more challenge ACK is within the limit of this connection (RFC 5961 7).
+    pub fn may_challenge(&mut self, now: Instant) -> bool {
+        let (interval, burst) = limits::CHALLENGES_OF_ONE;
+        limiter::take(&mut self.challenges_full_at, interval, burst, now)
     }
 
     /// Owes an ACK with the next frame: the answer to a challenge.

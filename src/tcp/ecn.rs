@@ -86,7 +86,7 @@ impl Ecn {
 
     /// An ACK with ECE came: true when the window is to be reduced, once a round trip.
     pub fn handle_echo(&mut self, una: SeqNum, nxt: SeqNum) -> bool {
-        if !self.is_on || self.reduced_at.is_some_and(|at| una.lt(at)) || fault::is(Fault::EcnIgnored) {
+        if !self.is_on || self.reduced_at.is_some_and(|at| una.le(at)) || fault::is(Fault::EcnIgnored) {
             return false;
         }
         self.handle_reduced(nxt);
@@ -102,7 +102,7 @@ impl Ecn {
 
     /// Everything before `una` was acknowledged: keeps what was noted from coming round again.
     pub fn handle_una(&mut self, una: SeqNum) {
-        self.reduced_at = self.reduced_at.filter(|at| una.lt(*at));
+        self.reduced_at = self.reduced_at.filter(|at| una.le(*at));
     }
 
     /// The flags of a segment that leaves, of new data or not.
@@ -144,7 +144,8 @@ mod tests {
         assert!(!ecn.handle_echo(SeqNum(99), SeqNum(200)));
         assert!(!ecn.flags(false).has(Flags::CWR));
         assert!(ecn.flags(true).has(Flags::CWR) && !ecn.flags(true).has(Flags::CWR));
-        assert!(ecn.handle_echo(SeqNum(100), SeqNum(300)));
+        assert!(!ecn.handle_echo(SeqNum(100), SeqNum(300)), "what carries CWR is not acknowledged yet");
+        assert!(ecn.handle_echo(SeqNum(101), SeqNum(300)));
     }
 
     #[test]

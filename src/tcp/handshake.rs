@@ -142,6 +142,21 @@ pub struct HalfOpen {
     sent: u8,
 }
 
+/// What a connection begins with that came to us.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Which one.
+    pub flow: Flow,
+    /// What we began with.
+    pub numbers: Numbers,
+    /// What the peer said, as far as we want it too.
+    pub peer: Peer,
+    /// When the SYN-ACK left, if that is known.
+    pub began: Option<Instant>,
+    /// How often it was sent again.
+    pub resent: u8,
+}
+
 /// What becomes of a half-open connection when its timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overdue {
@@ -176,13 +191,21 @@ impl HalfOpen {
         Overdue::Resend(now + self.retransmit_after())
     }
 
-    /// How often the SYN-ACK was sent again.
-    pub fn resent(&self) -> u8 {
-        self.sent - 1
+    /// What its connection begins with.
+    pub fn opening(&self) -> Opening {
+        let Self { flow, numbers, peer, began, sent, .. } = *self;
+        Opening { flow, numbers, peer, began: Some(began), resent: sent - 1 }
     }
 
     /// The SYN-ACK, for a receive buffer of `capacity` bytes.
     pub fn syn_ack(&self, now: Instant, mtu: usize, capacity: usize) -> (Header, Options) {
+        self.opening().syn_ack(self.timestamps(now), mtu, capacity)
+    }
+}
+
+impl Opening {
+    /// The SYN-ACK with these timestamps, for a receive buffer of `capacity` bytes.
+    pub fn syn_ack(&self, timestamps: Option<(u32, u32)>, mtu: usize, capacity: usize) -> (Header, Options) {
         let ecn = if self.peer.ecn { Flags::ECE } else { Flags(0) };
         let header = Header {
             src_port: self.flow.local_port,
@@ -198,7 +221,7 @@ impl HalfOpen {
             mss: Some(local_mss(mtu)),
             window_scale,
             sack_permitted: self.peer.sack,
-            timestamps: self.timestamps(now),
+            timestamps,
             ..Options::default()
         };
         (header, options)

@@ -5,17 +5,19 @@
 //! Half-open connections and those in TIME-WAIT are small entries of their own; the stack holds all three and
 //! finds them through [`flow::Flow`].
 //!
-//! Left out so far: path MTU discovery, SYN cookies, buffers that tune themselves.
+//! Left out so far: buffers that tune themselves.
 
 pub mod assembler;
 pub mod congestion;
 pub mod connection;
+pub mod cookie;
 pub mod ecn;
 pub mod error;
 pub mod flow;
 pub mod handshake;
 pub mod isn;
 pub mod pacing;
+pub mod path_mtu;
 pub mod prr;
 pub mod rack;
 pub mod receive_buffer;

@@ -13,6 +13,9 @@ const QUANTUM: Duration = Duration::from_millis(1);
 /// Below this RTT there is no pacing.
 const SHORTEST: Duration = Duration::from_millis(4);
 
+/// An RTT above this does not slow down any further.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// When the next segment may leave.
 #[derive(Clone, Debug, Default)]
 pub struct Pacing {
@@ -33,6 +36,7 @@ impl Pacing {
             self.pace = 0;
             return;
         }
+        let srtt = srtt.min(LONGEST);
         let (times, of) = if is_in_slow_start { (2, 1) } else { (6, 5) };
         self.pace = (srtt.as_nanos() << 10) * of / (u64::from(cwnd.max(1)) * times);
         self.slack = QUANTUM.max(self.time_for(2 * u32::from(mss)));

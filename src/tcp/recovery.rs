@@ -84,8 +84,8 @@ pub struct Undo {
     pub una: SeqNum,
     /// It began with a timeout.
     pub is_timeout: bool,
-    /// Where the round trip ends that has begun since recovery was over, and how many have begun. D-SACKs come for two: what
-    /// was sent again last may be overtaken, and so may its ACK.
+    /// Where the round trip ends that has begun since recovery was over, and how many have begun. D-SACKs come for two:
+    /// what was sent again last may be overtaken, and so may its ACK.
     pub until: Option<(SeqNum, u8)>,
 }
 
@@ -158,6 +158,15 @@ impl Recovery {
     /// New data goes before what is lost: RFC 5682 2.1, step 2b.
     pub fn prefers_new_data(&self) -> bool {
         matches!(self.phase, Phase::Loss(Frto::Second))
+    }
+
+    /// Begins to watch a reduction of `before`. If the one before may still prove unfounded, both must, and what was
+    /// before that one is what comes back.
+    pub fn watch(&mut self, before: &Congestion, una: SeqNum, is_timeout: bool) {
+        match &mut self.undo {
+            Some(undo) if !is_timeout && !undo.is_timeout => undo.until = None,
+            undo => *undo = Some(Undo::new(before, una, is_timeout)),
+        }
     }
 
     /// A phase begins that ends when everything before `nxt` is acknowledged. The first of the lost, if there are any,

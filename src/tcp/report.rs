@@ -32,6 +32,8 @@ pub struct Tally {
     pub spurious_undos: u64,
     /// Reductions of the window that the peer asked for by ECE.
     pub ecn_reductions: u64,
+    /// Times that packets became smaller, since the path takes no larger ones.
+    pub mtu_reductions: u64,
     /// D-SACKs received: the peer had what came again.
     pub dsacks: u64,
 }
@@ -59,6 +61,8 @@ pub struct Report {
     pub snd_shift: u8,
     /// Eff.snd.MSS.
     pub mss: u16,
+    /// Bytes of the largest packet that the path is thought to take.
+    pub path_mtu: u16,
     /// Bytes queued and never sent.
     pub unsent: usize,
     /// Sequence numbers in flight.
@@ -126,6 +130,7 @@ impl Connection {
             snd_wnd: self.snd.wnd,
             snd_shift: self.snd.shift,
             mss: self.snd.mss,
+            path_mtu: self.path.current(),
             unsent: self.snd.unsent(),
             flight: self.snd.flight(),
             rcv_nxt: self.rcv.nxt.0,

@@ -45,6 +45,11 @@ impl Rtt {
         (self.rto * (1 << self.backoff.min(16))).min(MAX)
     }
 
+    /// How often the timeout has expired in a row.
+    pub fn backoff(&self) -> u32 {
+        self.backoff
+    }
+
     /// SRTT and RTTVAR, once there was a sample.
     pub fn smoothed(&self) -> Option<(Duration, Duration)> {
         self.smoothed

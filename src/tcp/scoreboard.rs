@@ -247,6 +247,13 @@ impl Scoreboard {
         self.segments[index].is_resent
     }
 
+    /// Bytes of the segment that ends at `end`, if it is lost, else 0.
+    pub fn lost_len_of(&self, una: SeqNum, end: SeqNum) -> u32 {
+        let index = self.segments.partition_point(|s| s.end.lt(end));
+        let found = self.segments.get(index).filter(|s| s.end == end && s.fate == Fate::Lost);
+        found.map_or(0, |segment| segment.end - self.start(una, index))
+    }
+
     /// The last segment left at this moment, for the first time.
     pub fn ends_with_new(&self, now: Instant) -> bool {
         self.segments.back().is_some_and(|last| last.at == now && !last.is_resent)

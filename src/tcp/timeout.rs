@@ -5,7 +5,7 @@
 
 use super::connection::Connection;
 use super::error::Cause;
-use super::recovery::{Frto, Phase, Undo};
+use super::recovery::{Frto, Phase};
 use super::rtt::MIN_VARIANCE;
 use super::scoreboard::{Fate, Verdict};
 use super::timers::Timer;
@@ -123,10 +123,11 @@ impl Connection {
     /// RFC 5681 3.1, RFC 6298 5.4, RFC 8985 6.3, RFC 5682 2.1.
     fn begin_recovery_after_timeout(&mut self, now: Instant) {
         let una = self.snd.una;
+        self.detect_black_hole(now);
         let is_first = !self.recovery.is_after_timeout() || una.ge(self.recovery.recover);
         let was_open = self.recovery.is_open();
         if is_first {
-            self.recovery.undo = Some(Undo::new(&self.congestion, una, true));
+            self.recovery.watch(&self.congestion, una, true);
         }
         self.congestion.handle_timeout(self.snd.flight(), is_first);
         self.ecn.handle_reduced(self.snd.nxt);
@@ -147,6 +148,21 @@ impl Connection {
         self.recovery.duplicates = 0;
         self.reorder_at = None;
         self.set_pace();
+    }
+
+    /// RFC 4821 7.7: a full segment that does not get through for the third time may be too large.
+    fn detect_black_hole(&mut self, now: Instant) {
+        if self.path.probe().is_some() {
+            return self.path.handle_probe_lost(now);
+        }
+        let is_repeated = self.recovery.is_after_timeout() && self.rtt.backoff() > 2;
+        let first = self.board.first().map_or(0, |first| first.end - self.snd.una);
+        let is_full = first >= u32::from(self.snd.mss);
+        if is_repeated && is_full && self.path.handle_black_hole(now) {
+            log::debug!("{:?} tries smaller segments", self.flow);
+            self.tally.mtu_reductions += 1;
+            self.handle_path_mtu();
+        }
     }
 
     fn handle_persist_timeout(&mut self, now: Instant) {

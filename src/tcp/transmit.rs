@@ -57,7 +57,7 @@ impl Connection {
         let iss = self.snd.una;
         let capacity = self.rcv.capacity();
         let mut options = Options {
-            mss: Some(handshake::local_mss(self.mtu)),
+            mss: Some(handshake::local_mss(usize::from(self.path.current()))),
             window_scale: Some(handshake::window_scale_for(capacity)),
             sack_permitted: config.sack,
             timestamps: config.timestamps.then(|| (self.ts.value(now), 0)),
@@ -162,7 +162,7 @@ impl Connection {
     fn poll_new(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Option<Departure> {
         self.restart_after_idle(now);
         let is_resending = self.board.lost_bytes() > 0 && !self.recovery.prefers_new_data();
-        let room = self.room_in_segment();
+        let room = self.room_in_new_segment(now);
         let next = match self.snd.next_segment(self.congestion.window(), self.pipe(), self.config.nagle, room)
         {
             // What was lost goes before what is new.
@@ -187,8 +187,24 @@ impl Connection {
         }
         self.probe_from = now;
         let departure = self.send_new(now, len, fin, payload);
+        if len > usize::from(self.snd.mss) {
+            self.path.handle_probe_sent(self.snd.nxt);
+        }
         self.arm_guard(now);
         Some(departure)
+    }
+
+    /// As `room_in_segment`, or more when the path is to be probed for whether it takes more, which only a segment
+    /// can do behind which others tell of its loss (RFC 4821 7.4).
+    fn room_in_new_segment(&self, now: Instant) -> usize {
+        let room = self.room_in_segment();
+        let probe = self.path.poll_probe(now).map(|mtu| usize::from(self.mss_for(mtu)));
+        let may_probe = |len: &usize| {
+            self.recovery.is_open()
+                && self.snd.unsent() > len + 3 * room
+                && (self.pipe() as usize + len + 3 * room) <= self.congestion.window() as usize
+        };
+        probe.filter(may_probe).map_or(room, |len| len - self.rcv.sack_len(self.ts.is_on()))
     }
 
     fn send_new(&mut self, now: Instant, len: usize, fin: bool, payload: &mut Vec<Bytes>) -> Departure {

@@ -29,11 +29,12 @@ const NOTICED: &[(Fault, fn())] = &[
     (Fault::NoDelayedAck, acknowledging::one_segment_is_acknowledged_after_40_ms),
     (Fault::AckEveryThird, acknowledging::the_second_full_segment_is_acknowledged_at_once),
     (Fault::ResetAnywhere, states::a_reset_inside_the_window_is_challenged),
+    (Fault::ChallengesUnlimited, liveness::challenge_acks_come_at_a_limited_rate),
     (Fault::SynResets, states::a_syn_is_challenged_wherever_it_stands),
     (Fault::NoTimeWait, time_wait::the_wait_lasts_a_minute),
     (Fault::NoTimeWaitReopen, time_wait::a_syn_with_a_higher_number_opens_a_new_connection),
     (Fault::IsnConstant, reassembly::the_hosts_numbers_wrap),
-    (Fault::NoBacklogLimit, opening_late::a_full_backlog_drops_syns_until_a_handshake_ends),
+    (Fault::NoBacklogLimit, opening_late::a_full_backlog_answers_syns_by_cookies_until_a_handshake_ends),
     (Fault::NoKeepAlive, liveness::a_keep_alive_that_is_never_answered_gives_up_after_nine),
 ];
 

@@ -118,14 +118,16 @@ fn a_port_that_no_longer_listens_resets_the_end_of_the_handshake() {
 // --- how many ----------------------------------------------------------------------------------------------
 
 #[test]
-pub(crate) fn a_full_backlog_drops_syns_until_a_handshake_ends() {
-    // RFC 9293 3.10.7.2 leaves it open; a dropped SYN comes again, a refused one does not.
+pub(crate) fn a_full_backlog_answers_syns_by_cookies_until_a_handshake_ends() {
+    // RFC 9293 3.10.7.2 leaves it open; RFC 4987 3.6.
     let mut talk = half_open(Setup { backlog: 2, ..Setup::default() });
     talk.hears_from(50_001, seg("S", 0, 0));
     assert_eq!(talk.take().len(), 1);
+    let second = talk.iss;
     talk.hears_from(50_002, seg("S", 0, 0));
-    talk.is_silent();
-    assert_eq!((talk.drops(Drop::TcpBacklogFull), talk.stack.population()), (1, (0, 2, 0)));
+    assert_eq!(talk.take().len(), 1);
+    assert_eq!((talk.stack.counters().cookies_sent, talk.stack.population()), (1, (0, 2, 0)));
+    talk.iss = second;
     talk.hears_from(50_001, seg("A", 1, 1));
     talk.hears_from(50_002, seg("S", 0, 0));
     talk.says(&[SYN_ACK]);

@@ -121,28 +121,62 @@ fn resets_are_limited() {
 
 #[test]
 fn challenges_are_limited_over_all_connections() {
-    let mut world = World::new(false);
+    let mut world = World::with(Config { max_connections: 1000, ..config(false) });
+    world.pass(Duration::from_secs(3));
+    world.introduce();
     let (conn, other, gone) = (world.open(), world.open(), world.time_wait());
-    let burst = limits::CHALLENGE_RATE.1;
+    let burst = limits::CHALLENGES_OF_ONE.1 as usize;
     world.now += Duration::from_secs(1);
-    assert_eq!(answered(&mut world, &conn.segment(Flags::SYN, b""), burst as usize), burst as usize);
-    assert_eq!(answered(&mut world, &other.segment_at(Flags::RST, 5, 0, b""), 3), 0);
-    assert_eq!(answered(&mut world, &gone.segment_at(ACK, -1, 0, b""), 2), 0);
-    assert_eq!(world.count(Drop::TcpChallengeLimited), 5);
+    assert_eq!(answered(&mut world, &conn.segment(Flags::SYN, b""), 5 * burst), burst);
+    assert_eq!(answered(&mut world, &other.segment_at(Flags::RST, 5, 0, b""), 3), 3, "others have their own");
+    assert_eq!(answered(&mut world, &gone.segment_at(ACK, -1, 0, b""), 2), 2);
+    assert_eq!(world.count(Drop::TcpChallengeLimited), 4 * burst as u64);
+    // How many there are for all of them in a second, nobody can count on.
+    let open: Vec<_> = (0..2 * limits::CHALLENGES / burst as u64).map(|_| world.open()).collect();
+    let mut total = || {
+        world.now += Duration::from_secs(10);
+        open.iter().map(|conn| answered(&mut world, &conn.segment(Flags::SYN, b""), burst)).sum::<usize>()
+    };
+    let (first, second) = (total(), total());
+    let bounds = limits::CHALLENGES as usize / 2..=limits::CHALLENGES as usize * 3 / 2;
+    assert!(bounds.contains(&first) && bounds.contains(&second) && first != second, "{first} {second}");
 }
 
 #[test]
-fn a_full_backlog_takes_no_more() {
+fn a_full_backlog_remembers_no_more() {
     let mut world = World::new(true);
     world.stack.listen(80, ListenConfig { backlog: 2, ..ListenConfig::default() });
     let conn = world.half_open();
     world.half_open();
     let one_more = ip_frame(&packet(6, &segment(3999, 80, Flags::SYN, 1, 0, &[], b"")));
-    assert_eq!(world.give(&one_more), []);
-    assert_eq!(world.count(Drop::TcpBacklogFull), 1);
+    assert_eq!(world.give(&one_more).len(), 1, "a cookie");
+    assert_eq!(world.stack.population().1, 2);
     // One that ends makes room.
     world.give(&conn.segment(ACK, b""));
     assert_eq!(world.give(&one_more).len(), 1);
+    assert_eq!(world.stack.population(), (1, 2, 0));
+}
+
+#[test]
+fn a_listener_under_a_flood_of_syns_still_serves_a_good_client() {
+    let mut world = World::new(true);
+    world.stack.listen(80, ListenConfig { backlog: 128, ..ListenConfig::default() });
+    let flood = |world: &mut World, round: u32| {
+        for port in 20_000..22_000 {
+            let syn = segment(port, 80, Flags::SYN, round * 7919, 0, &[], b"");
+            world.give(&ip_frame(&packet(6, &syn)));
+        }
+    };
+    for round in 0..20 {
+        flood(&mut world, round);
+        let conn = world.half_open();
+        flood(&mut world, round + 100);
+        let before = world.stack.population().0;
+        world.give(&conn.segment(ACK, b"GET / HTTP/1.1\r\n"));
+        assert_eq!(world.stack.population().0, before + 1, "round {round}");
+    }
+    assert_eq!(world.stack.population().1, 128);
+    assert!(world.stack.counters().cookies_sent > 70_000);
 }
 
 #[test]

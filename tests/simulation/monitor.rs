@@ -20,6 +20,8 @@ pub(crate) struct Monitor {
     link: Properties,
     /// By our port and the peer's.
     flows: BTreeMap<(u16, u16), Flow>,
+    /// What SYN-ACKs began before the last one.
+    others: Vec<((u16, u16), Flow)>,
     /// The last SYN that arrived for each.
     syns: BTreeMap<(u16, u16), Syn>,
     parking: Parking,
@@ -43,6 +45,8 @@ struct Idle {
     worked: u64,
 }
 
+/// No flow of a plan is longer.
+const LONGEST: u32 = 1 << 24;
 /// Turns that a second may have in which something was due and yet nothing happened: timers that fire lazily.
 const MOST_IDLE_TURNS: u64 = 400;
 
@@ -52,6 +56,7 @@ impl Monitor {
             host,
             link,
             flows: BTreeMap::new(),
+            others: Vec::new(),
             syns: BTreeMap::new(),
             parking: Parking::No,
             idle: Idle { second: 0, turns: 0, worked: 0 },
@@ -116,13 +121,15 @@ impl Monitor {
 
     fn check_segment(&mut self, now: Instant, segment: &Tcp, ledger: &Ledger) {
         let key = (segment.src_port, segment.dst_port);
+        self.choose_flow(segment);
         self.check_payload(segment, ledger);
         if segment.has(RST) {
             self.flows.remove(&key);
             return;
         }
         if segment.has(SYN) && self.flows.get(&key).is_none_or(|flow| flow.iss != segment.seq) {
-            self.flows.insert(key, Flow::new(key, segment));
+            let before = self.flows.insert(key, Flow::new(key, segment));
+            self.others.extend(before.map(|flow| (key, flow)));
         }
         let Some(flow) = self.flows.get_mut(&key) else { return };
         if let Some(syn) = self.syns.get(&key)
@@ -135,6 +142,23 @@ impl Monitor {
         }
         flow.handle_emitted(now, segment);
         flow.is_stale = false;
+    }
+
+    /// A SYN may be answered by a cookie, and by another number when it comes again: which of the two the connection has
+    /// shows only when it speaks.
+    fn choose_flow(&mut self, segment: &Tcp) {
+        let key = (segment.src_port, segment.dst_port);
+        let is_of = |flow: &Flow| segment.seq.wrapping_sub(flow.iss) < LONGEST;
+        if segment.has(SYN) || self.flows.get(&key).is_none_or(is_of) {
+            return;
+        }
+        let found = self.others.iter().position(|(other, flow)| *other == key && is_of(flow));
+        if let Some(found) = found {
+            let (_, mut flow) = self.others.swap_remove(found);
+            flow.is_certain = false;
+            let before = self.flows.insert(key, flow);
+            self.others.extend(before.map(|flow| (key, flow)));
+        }
     }
 
     /// The bytes in a segment are those that the application wrote there.

@@ -179,6 +179,11 @@ impl Host {
         let number = ledger.number(1 - self.index, remote.port()).expect("somebody opened it");
         let plan = &self.plan.connections[number];
         assert_eq!(FIRST_PORT + plan.listener as u16, port);
+        let has_cookies = self.plan.listeners[plan.listener].backlog == 1;
+        if has_cookies && ledger.entries[number].sides[1].has_begun {
+            // An old duplicate brought a cookie once more, which is good for a minute.
+            return self.stack.stream(id).abort();
+        }
         let mut conversation = Conversation::new(number, 1, plan.scripts[1], self.seed, &mut ledger);
         conversation.is_connected = true;
         self.stack.stream(id).set_nagle(plan.scripts[1].nagle);

@@ -178,6 +178,11 @@ impl Congestion {
         };
     }
 
+    /// Segments have another size.
+    pub fn set_mss(&mut self, mss: u32) {
+        self.mss = mss;
+    }
+
     /// Recovery says what the window is.
     pub fn set_window(&mut self, cwnd: u32) {
         self.cwnd = cwnd.max(self.mss);
