@@ -15,6 +15,8 @@ mod closed_port;
 mod closing;
 #[path = "conversations/congestion.rs"]
 mod congestion;
+#[path = "conversations/ecn.rs"]
+mod ecn;
 #[path = "conversations/faults.rs"]
 mod faults;
 #[path = "conversations/liveness.rs"]
@@ -31,10 +33,16 @@ mod reassembly;
 mod resets;
 #[path = "conversations/retransmission.rs"]
 mod retransmission;
+#[path = "conversations/sack.rs"]
+mod sack;
+#[path = "conversations/sack_sender.rs"]
+mod sack_sender;
 #[path = "conversations/states.rs"]
 mod states;
 #[path = "conversations/time_wait.rs"]
 mod time_wait;
+#[path = "conversations/timestamps.rs"]
+mod timestamps;
 #[path = "conversations/urgent.rs"]
 mod urgent;
 #[path = "conversations/windows.rs"]
