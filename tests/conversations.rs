@@ -29,6 +29,8 @@ mod opening_late;
 mod options;
 #[path = "conversations/reassembly.rs"]
 mod reassembly;
+#[path = "conversations/requirements.rs"]
+mod requirements;
 #[path = "conversations/resets.rs"]
 mod resets;
 #[path = "conversations/retransmission.rs"]
