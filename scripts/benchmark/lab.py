@@ -126,7 +126,7 @@ class Lab:
         """One namespace: the kernel's side of the TAP is the client's, the contestant reads and writes the other."""
         namespace = Namespace.make(stack)
         namespace.run(["ip", "tuntap", "add", "dev", TAP, "mode", "tap"])
-        _bring_up(namespace, TAP, CLIENT)
+        bring_up(namespace, TAP, CLIENT)
         _settle_client(namespace, TAP)
         return Lab(namespace, namespace, TAP)
 
@@ -136,9 +136,9 @@ class Lab:
         client, server = Namespace.make(stack), Namespace.make(stack)
         client.run(["ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", "netns",
                     str(server.holder.pid)])
-        _bring_up(client, "veth0", CLIENT)
+        bring_up(client, "veth0", CLIENT)
         _settle_client(client, "veth0")
-        _bring_up(server, "veth1", SERVER)
+        bring_up(server, "veth1", SERVER)
         server.set("core/somaxconn", 8192)
         server.set("ipv4/tcp_max_syn_backlog", 8192)
         return Lab(client, server, "veth0")
@@ -150,7 +150,7 @@ class Lab:
             self.extra["queue"] = frames
 
 
-def _bring_up(namespace: Namespace, device: str, address: str) -> None:
+def bring_up(namespace: Namespace, device: str, address: str) -> None:
     namespace.run(["ip", "link", "set", "lo", "up"])
     namespace.run(["ip", "addr", "add", f"{address}/24", "dev", device])
     namespace.run(["ip", "link", "set", device, "up"])

@@ -61,7 +61,8 @@ pub(crate) struct Options {
     offload: Offload,
 
     /// Make the link worse than it is: loss=1%, burst=3, duplicate=1%, reorder=5%, corrupt=0.1%, truncate=0.1%,
-    /// delay=20ms, jitter=5ms, rate=100mbit, queue=64kb; each way, or one way as in.NAME or out.NAME
+    /// delay=20ms, jitter=5ms, rate=100mbit, queue=64kb, mark=1% or mark=32kb (CE on ECN-capable packets, by
+    /// chance or above so long a queue); each way, or one way as in.NAME or out.NAME
     #[arg(long, value_name = "LIST", default_value = "")]
     impair: spec::Both,
 

@@ -38,7 +38,7 @@ pub enum Request {
     /// All counters.
     Counters,
     /// What happens to frames on the link; and a change of it, if one is given.
-    Impair(Option<spec::Both>),
+    Impair(Option<Box<spec::Both>>),
     /// Frames as they pass, until the caller goes.
     Watch(Keep),
 }
@@ -58,7 +58,7 @@ impl Request {
             "counters" => Ok(Self::Counters),
             "impair" => match json.get("set") {
                 None | Some(Json::Null) => Ok(Self::Impair(None)),
-                Some(Json::String(list)) => list.parse().map(|both| Self::Impair(Some(both))),
+                Some(Json::String(list)) => list.parse().map(|both| Self::Impair(Some(Box::new(both)))),
                 Some(_) => Err("set is a string, as loss=1%".to_owned()),
             },
             "watch" => {
@@ -193,7 +193,7 @@ impl Caller {
             }
             Request::Impair(change) => {
                 if let Some(both) = change {
-                    house.link.inner_mut().set(both);
+                    house.link.inner_mut().set(*both);
                     log::info!(target: "life", "the link: in {}, out {}", both.incoming, both.outgoing);
                 }
                 self.say(&ok);

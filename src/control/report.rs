@@ -117,10 +117,11 @@ pub(super) fn counters(vitals: &Snapshot<'_>) -> Json {
 pub(super) fn impairment<D: Link>(link: &Impair<D>) -> Json {
     let (current, (incoming, outgoing)) = (link.current(), link.tallies());
     let direction = |spec: String, tally: Tally| {
-        let Tally { given, lost, queue_full, duplicated, reordered, corrupted, truncated } = tally;
+        let Tally { given, lost, queue_full, duplicated, reordered, corrupted, truncated, marked } = tally;
         json!({
             "impairment": spec, "frames": given, "lost": lost, "queue_full": queue_full,
             "duplicated": duplicated, "reordered": reordered, "corrupted": corrupted, "truncated": truncated,
+            "marked": marked,
         })
     };
     json!({

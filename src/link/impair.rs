@@ -1,9 +1,11 @@
 //! A link with the misfortunes of a real network, from a seed: loss (also in bursts), duplication, reordering,
-//! corruption, truncation, delay with jitter, and a rate limit with a bounded queue; each way for itself.
+//! corruption, truncation, marks of congestion, delay with jitter, and a rate limit with a bounded queue; each way for
+//! itself.
 //!
 //! It acts on frames as a wire has them, FCS included where the link carries one. Jitter alone never changes
 //! the order; only `reorder` does. The parser of `--impair` lives in [`spec`].
 
+mod mark;
 pub mod spec;
 
 use std::cmp::Reverse;
@@ -11,7 +13,7 @@ use std::collections::BinaryHeap;
 
 pub use spec::Impairment;
 
-use super::{Link, Properties, Received, Sent};
+use super::{Link, Medium, Properties, Received, Sent};
 use crate::frame::Frame;
 use crate::rand::{Purpose, Rng, Seed};
 use crate::time::{Duration, Instant};
@@ -50,10 +52,13 @@ pub struct Tally {
     pub corrupted: u64,
     /// Delivered without their end.
     pub truncated: u64,
+    /// Delivered with the mark of congestion.
+    pub marked: u64,
 }
 
 #[derive(Debug)]
 struct Direction {
+    medium: Medium,
     impairment: Impairment,
     /// It is the default: asked for every frame, so not compared each time.
     does_nothing: bool,
@@ -78,10 +83,11 @@ struct Held {
 impl<L: Link> Impair<L> {
     /// Impairs `inner`: `incoming` towards us, `outgoing` away from us.
     pub fn new(inner: L, incoming: Impairment, outgoing: Impairment, seed: &Seed) -> Self {
+        let medium = inner.properties().medium;
         Self {
             inner,
-            incoming: Direction::new(incoming, seed.stream(Purpose::ImpairIn)),
-            outgoing: Direction::new(outgoing, seed.stream(Purpose::ImpairOut)),
+            incoming: Direction::new(medium, incoming, seed.stream(Purpose::ImpairIn)),
+            outgoing: Direction::new(medium, outgoing, seed.stream(Purpose::ImpairOut)),
             scratch: Vec::new(),
             carrier: Frame::default(),
             is_stalled: false,
@@ -188,8 +194,9 @@ impl<L: Link> Link for Impair<L> {
 }
 
 impl Direction {
-    fn new(impairment: Impairment, rng: Rng) -> Self {
+    fn new(medium: Medium, impairment: Impairment, rng: Rng) -> Self {
         Self {
+            medium,
             does_nothing: impairment == Impairment::default(),
             impairment,
             rng,
@@ -218,14 +225,21 @@ impl Direction {
             self.tally.lost += 1;
             return;
         }
-        let Some(serialized) = self.serialize(now, bytes.len()) else {
+        let backlog = self.backlog(now);
+        let Some(serialized) = self.serialize(now, backlog, bytes.len()) else {
             self.tally.queue_full += 1;
             return;
         };
+        let is_marked = self.is_marked(backlog, bytes);
+        self.tally.marked += u64::from(is_marked);
         let copies = if self.rng.chance(self.impairment.duplicate) { 2 } else { 1 };
         self.tally.duplicated += copies - 1;
         for _ in 0..copies {
-            let damaged = self.damage(bytes.to_vec());
+            let mut copy = bytes.to_vec();
+            if is_marked {
+                mark::set(&mut copy, self.medium);
+            }
+            let damaged = self.damage(copy);
             let due = self.due(serialized);
             self.hold(due, damaged);
         }
@@ -245,14 +259,28 @@ impl Direction {
         self.is_in_burst || loss >= 1.0
     }
 
+    /// By chance, or because the queue that it found was too long; only where its sender understands the mark.
+    fn is_marked(&mut self, backlog: usize, bytes: &[u8]) -> bool {
+        let Impairment { mark, mark_above, .. } = self.impairment;
+        let is_above = mark_above > 0 && backlog > mark_above;
+        (mark > 0.0 || is_above)
+            && mark::is_capable(bytes, self.medium)
+            && (self.rng.chance(mark) || is_above)
+    }
+
+    /// Bytes that wait for the rate limit.
+    fn backlog(&self, now: Instant) -> usize {
+        let waits = u128::from(self.busy_until.since(now).as_nanos());
+        (waits * u128::from(self.impairment.rate) / 8_000_000_000) as usize
+    }
+
     /// When the rate limit has put the frame on the wire; `None` when its queue is full.
-    fn serialize(&mut self, now: Instant, len: usize) -> Option<Instant> {
+    fn serialize(&mut self, now: Instant, backlog: usize, len: usize) -> Option<Instant> {
         let rate = self.impairment.rate;
         if rate == 0 {
             return Some(now);
         }
-        let backlog = self.busy_until.since(now).as_nanos() as u128 * u128::from(rate) / 8_000_000_000;
-        if backlog as usize + len > self.impairment.queue.max(len) {
+        if backlog + len > self.impairment.queue.max(len) {
             return None;
         }
         let took = (len as u128 * 8_000_000_000 / u128::from(rate)) as u64;

@@ -31,6 +31,8 @@ pub enum OpenError {
     NoTun,
     /// There is no interface of this name.
     NoSuchInterface(String),
+    /// There is one already, where a new one was wanted.
+    Exists(String),
     /// Neither root nor the owner of the interface.
     NotPermitted(String),
     /// Another process is attached.
@@ -49,6 +51,18 @@ impl Tap {
     /// # Errors
     /// [`OpenError`], each with what to do.
     pub fn open(name: &str, mtu: usize) -> Result<Self, OpenError> {
+        Self::attach(name, mtu, true)
+    }
+
+    /// Makes an interface, down and without addresses, which goes away with this.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with what to do.
+    pub fn make(name: &str, mtu: usize) -> Result<Self, OpenError> {
+        Self::attach(name, mtu, false)
+    }
+
+    fn attach(name: &str, mtu: usize, is_there: bool) -> Result<Self, OpenError> {
         let owned = || name.to_owned();
         // IFNAMSIZ is 16, the final zero included.
         if name.is_empty() || name.len() > 15 || name.bytes().any(|b| b <= b' ' || b == b'/' || b == b'%') {
@@ -58,8 +72,10 @@ impl Tap {
             return Err(OpenError::NoTun);
         }
         // Without this a missing interface would be made, without address and down, and go away with us.
-        if nix::net::if_::if_nametoindex(name).is_err() {
-            return Err(OpenError::NoSuchInterface(owned()));
+        match (nix::net::if_::if_nametoindex(name).is_ok(), is_there) {
+            (false, true) => return Err(OpenError::NoSuchInterface(owned())),
+            (true, false) => return Err(OpenError::Exists(owned())),
+            _ => {}
         }
         let iface = Iface::without_packet_info(name, Mode::Tap).map_err(|error| match errno(&error) {
             Errno::EPERM | Errno::EACCES => OpenError::NotPermitted(owned()),
@@ -160,13 +176,16 @@ impl fmt::Display for OpenError {
                 "there is no interface {name} here; to make it: ip tuntap add dev {name} mode tap user $USER && \
                  ip addr add 192.0.2.1/24 dev {name} && ip link set {name} up"
             ),
+            Self::Exists(name) => {
+                write!(f, "there is an interface {name} already; choose another name, or attach to that one")
+            }
             Self::NotPermitted(name) => write!(
                 f,
                 "no right to open {name}; run as root, or make it yours: ip tuntap add dev {name} mode tap user \
                  $USER"
             ),
             Self::Busy(name) => {
-                write!(f, "{name} is in use by another process; stop that one, or choose another with --tap")
+                write!(f, "{name} is in use by another process; stop that one, or choose another interface")
             }
             Self::WrongKind(name, why) => write!(
                 f,

@@ -4,11 +4,12 @@
 //! ACK --> scoreboard: what is news --> RTT --> was a reduction unfounded? --> RACK: what is lost
 //!     --> recovery: begin, go on, end --> congestion window --> timers
 //! ```
-//! RFC 5681 3, RFC 6675, RFC 8985 6.2 and 7.4, RFC 9937, RFC 5682, RFC 3522, RFC 3708. Peers without SACK are counted by
-//! their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the same.
+//! RFC 5681 3, RFC 6675, RFC 8985 6.2 and 7.4, RFC 9937, RFC 5682, RFC 3522, RFC 3708. Peers without SACK are counted
+//! by their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the
+//! same.
 //!
-//! Left out: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC 5681
-//! 4.3 would have it (SHOULD).
+//! Left out: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC
+//! 5681 4.3 would have it (SHOULD).
 
 use super::congestion::Ack;
 use super::connection::Connection;
@@ -46,6 +47,8 @@ struct News {
     delivered: u32,
     /// A sample of the RTT.
     rtt: Option<Duration>,
+    /// The least RTT of what arrived.
+    least_rtt: Option<Duration>,
     /// When that left last which is acknowledged and was sent again: which of its copies arrived is not known.
     resent_at: Option<Instant>,
     /// Something arrived that had been sent before the timeout, and only then.
@@ -92,7 +95,8 @@ impl Connection {
         }
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         for &(left, right) in blocks {
-            if left.lt(right) && left.ge(ack.ack) && right.le(nxt) && left.ge(una) {
+            let left = left.max(una);
+            if left.lt(right) && left.ge(ack.ack) && right.le(nxt) {
                 self.deliver(now, ack, news, |board, delivered| {
                     board.handle_sack(una, (left, right), delivered);
                 });
@@ -164,6 +168,7 @@ impl Connection {
             rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
             news.delivered += segment.end - start;
             if !segment.is_resent {
+                news.least_rtt = Some(news.least_rtt.map_or(passed, |rtt| rtt.min(passed)));
                 // After a timeout that what was reported may have arrived long ago, and the report been lost.
                 news.rtt = Some(passed).filter(|_| !is_watched);
                 news.has_original |= is_watched && segment.end.le(recover);
@@ -199,8 +204,7 @@ impl Connection {
         if !matches!(self.recovery.phase, Phase::Fast(_)) {
             self.recovery.duplicates = 0;
         }
-        let is_partial =
-            matches!(self.recovery.phase, Phase::Fast(_)) && self.snd.una.lt(self.recovery.recover);
+        let is_partial = self.recovery.is_lossy && self.snd.una.lt(self.recovery.recover);
         if is_partial && !fault::is(Fault::NoPartialAck) {
             // RFC 6582 3.2, step 3: whatever the window says.
             self.mark_first_lost(news);
@@ -215,9 +219,10 @@ impl Connection {
         });
     }
 
-    /// RFC 6298 3 (Karn), RFC 7323 4. The time since what was sent once is precise, but the ACK that came first for it may
-    /// have been lost: the echo tells of what called this one forth. For what was sent again the echo tells which copy
-    /// arrived. An ACK that a duplicate has called forth echoes what came long before it, and gives no sample.
+    /// RFC 6298 3 (Karn), RFC 7323 4. The time since what was sent once is precise, but the ACK that came first for
+    /// it may have been lost: the echo tells of what called this one forth. For what was sent again the echo tells
+    /// which copy arrived. An ACK that a duplicate has called forth echoes what came long before it, and gives no
+    /// sample.
     fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
         if let Some(echo) = ack.echo.filter(|_| news.has_moved) {
             let since_echo = self.ts.since_echo(now, echo);
@@ -227,6 +232,9 @@ impl Connection {
                 (None, _) if self.uses_sack && news.dsack.is_none() => since_echo,
                 (None, _) => None,
             };
+        }
+        if let Some(rtt) = news.least_rtt {
+            self.congestion.handle_sample(rtt);
         }
         let Some(sample) = news.rtt else { return };
         let a_round = self.snd.flight().div_ceil(2 * u32::from(self.snd.mss));
@@ -254,9 +262,20 @@ impl Connection {
         if fault::is(Fault::NoUndo) {
             return false;
         }
-        let is_for_original = news.has_moved && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
+        // Without SACK a partial ACK tells of another loss, of which nothing else would.
+        // And with it, one segment that had not been lost says nothing of the others; D-SACKs do.
+        let is_one_of_many =
+            self.recovery.is_lossy && (undo.unreported != Some(1) || self.board.lost_bytes() > 0);
+        let tells_of_loss = if self.uses_sack { is_one_of_many } else { news.is_lossy };
+        let is_for_original =
+            news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
         let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
-        is_for_original || is_original_in_second || (news.dsack.is_some() && undo.is_all_reported())
+        // What was taken for lost has come before any of it was sent again.
+        let has_come = self.recovery.is_lossy && !undo.has_resent && self.board.lost_bytes() == 0;
+        is_for_original
+            || is_original_in_second
+            || has_come
+            || (news.dsack.is_some() && undo.is_all_reported())
     }
 
     /// Back to the window of before; what was taken for lost is in flight.
@@ -378,7 +397,7 @@ impl Connection {
         }
         let srtt = self.rtt.smoothed().map_or(Duration::ZERO, |(srtt, _)| srtt);
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        self.congestion.handle_ack(&Ack { now, acked, una, nxt, rtt: news.rtt, srtt });
+        self.congestion.handle_ack(&Ack { now, acked, una, nxt, srtt });
     }
 
     /// RFC 5682 3.1. With timestamps the first ACK has told already.

@@ -112,7 +112,7 @@ impl Connection {
             header.flags.0 &= !Flags::SYN.0;
         }
         let header = segment.header;
-        self.check_timestamp(now, &segment)?;
+        self.check_timestamp(now, &segment, payload)?;
         self.check_sequence(&header, payload)?;
         self.check_reset(&header)?;
         if !header.flags.has(Flags::ACK) {
@@ -135,18 +135,44 @@ impl Connection {
     }
 
     /// Before all else: PAWS, RFC 7323 5.3, R1. A RST is exempt, and a segment without the option is dropped (3.2).
-    fn check_timestamp(&mut self, now: Instant, segment: &Segment) -> Checked {
+    fn check_timestamp(&mut self, now: Instant, segment: &Segment, payload: &[u8]) -> Checked {
         if !self.ts.is_on() || segment.header.flags.has(Flags::RST | Flags::SYN) {
             return Ok(());
         }
         match segment.options.timestamps {
             None => Err(Outcome::Dropped(Drop::TcpNoTimestamp)),
-            Some((value, _)) if self.ts.is_old(now, value) => {
-                self.rcv.acknowledge_now();
-                Err(Outcome::Dropped(Drop::TcpOldTimestamp))
+            Some((value, echo)) if self.ts.is_old(now, value) => {
+                if payload.is_empty() && self.is_overtaken_ack(segment, value) {
+                    let ack = Acknowledgment {
+                        ack: segment.header.ack,
+                        sack: &segment.options.sack,
+                        echo: Some(echo),
+                        is_duplicate: false,
+                        has_ece: false,
+                    };
+                    self.handle_acknowledgment(now, ack);
+                    return Err(Outcome::Taken);
+                }
+                self.note_old(&segment.header, payload);
+                Err(Outcome::Challenged(Drop::TcpOldTimestamp))
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// An empty ACK that others have overtaken: its blocks of SACK are news all the same. Deviation, as in Linux: PAWS
+    /// would drop it, and where ACKs overtake each other what it reported would be sent again.
+    fn is_overtaken_ack(&self, segment: &Segment, value: u32) -> bool {
+        let Header { flags, seq, ack, .. } = segment.header;
+        let is_recent = self.ts.behind(value) <= self.rtt.rto();
+        self.uses_sack
+            && segment.options.sack.as_slice().first().is_some()
+            && !flags.has(Flags::SYN | Flags::FIN)
+            && flags.has(Flags::ACK)
+            && seq == self.rcv.nxt
+            && ack.le(self.snd.una)
+            && ack.ge(self.snd.una - self.snd.max_wnd)
+            && is_recent
     }
 
     /// First: the sequence number. A RST is judged next whatever this says; a SYN is challenged wherever it
@@ -177,10 +203,15 @@ impl Connection {
             return Err(Outcome::Challenged(Drop::TcpOutOfWindow));
         }
         self.rcv.acknowledge_now();
+        self.note_old(header, payload);
+        Err(Outcome::Dropped(Drop::TcpOutOfWindow))
+    }
+
+    /// What is refused may be what was sent again without need: the peer is told (RFC 2883).
+    fn note_old(&mut self, header: &Header, payload: &[u8]) {
         if header.seq.lt(self.rcv.nxt) {
             self.rcv.note_duplicate(header.seq, payload.len() as u32);
         }
-        Err(Outcome::Dropped(Drop::TcpOutOfWindow))
     }
 
     /// Second: RST. RFC 5961 3.2: only one that stands exactly at the left edge is believed.

@@ -1,5 +1,5 @@
-//! The numbers that a connection begins with: its initial sequence number (RFC 6528: `ISN = M + F(flow, secret)`, with M
-//! a clock of 4 microseconds), and the offset of its timestamps (RFC 7323 5.4).
+//! The numbers that a connection begins with: its initial sequence number (RFC 6528: `ISN = M + F(flow, secret)`,
+//! with M a clock of 4 microseconds), and the offset of its timestamps (RFC 7323 5.4).
 
 use super::flow::Flow;
 use crate::fault::{self, Fault};

@@ -2,7 +2,8 @@
 //!
 //! As in Linux, at twice the window a round trip in slow start, so that the window can double, and at 1.2 times it
 //! afterwards. Up to a millisecond's worth leaves at once, since timers are no finer, and two segments, since peers
-//! acknowledge two at once; on a path with an RTT of a few milliseconds nothing is held back. After an idle time an initial window (RFC 6928) leaves at once.
+//! acknowledge two at once; on a path with an RTT of a few milliseconds nothing is held back. After an idle time an
+//! initial window (RFC 6928) leaves at once.
 
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
@@ -62,7 +63,7 @@ impl Pacing {
 
     /// Bytes a second; 0 for no pacing.
     pub fn rate(&self) -> u64 {
-        if self.pace == 0 { 0 } else { (1_000_000_000 << 10) / self.pace }
+        (1_000_000_000u64 << 10).checked_div(self.pace).unwrap_or(0)
     }
 }
 

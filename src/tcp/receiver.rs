@@ -102,14 +102,15 @@ impl Receiver {
     }
 
     /// The blocks of SACK of a segment that leaves now.
-    pub fn sack_blocks(&mut self) -> SackBlocks {
+    pub fn sack_blocks(&mut self, has_timestamps: bool) -> SackBlocks {
         let origin = (self.nxt, self.received);
-        self.reported.as_mut().map_or_else(SackBlocks::default, |r| r.blocks(&self.assembler, origin))
+        let Some(reported) = &mut self.reported else { return SackBlocks::default() };
+        reported.blocks(&self.assembler, origin, has_timestamps)
     }
 
     /// Bytes of options that [`sack_blocks`](Self::sack_blocks) would take up.
-    pub fn sack_len(&self) -> usize {
-        self.reported.as_ref().map_or(0, |reported| reported.option_len(&self.assembler))
+    pub fn sack_len(&self, has_timestamps: bool) -> usize {
+        self.reported.as_ref().map_or(0, |reported| reported.option_len(&self.assembler, has_timestamps))
     }
 
     /// The peer's SYN had the sequence number `irs`; ours offers this window.

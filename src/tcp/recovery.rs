@@ -4,9 +4,9 @@
 //! Open --something is lost, or ECE--> Fast --all of it acknowledged--> Open
 //!   `-----------timeout-------------> Loss --all of it acknowledged--> Open
 //! ```
-//! What is lost the scoreboard knows (`scoreboard.rs`), RACK and duplicate ACKs find it (`rack.rs`, `acknowledgment.rs`),
-//! and how fast it is sent again PRR says (`prr.rs`). From any phase a reduction that turns out to be unfounded leads
-//! back to Open with the window of before (RFC 3522, RFC 5682, RFC 3708).
+//! What is lost the scoreboard knows (`scoreboard.rs`), RACK and duplicate ACKs find it (`rack.rs`,
+//! `acknowledgment.rs`), and how fast it is sent again PRR says (`prr.rs`). From any phase a reduction that turns out
+//! to be unfounded leads back to Open with the window of before (RFC 3522, RFC 5682, RFC 3708).
 
 use super::congestion::Congestion;
 use super::prr::Prr;
@@ -22,6 +22,8 @@ pub struct Recovery {
     /// Recovery is over when everything before this is acknowledged. Without SACK no fast retransmit for losses of a
     /// window that was recovered already (RFC 6582 3.2, step 1).
     pub recover: SeqNum,
+    /// Something was lost, and fast recovery is not for a mark (RFC 3168) alone.
+    pub is_lossy: bool,
     /// Duplicate ACKs of a peer without SACK: segments of which only the number is known to have arrived.
     pub duplicates: u32,
     /// Bytes that arrived behind a gap, for which the window has not grown yet.
@@ -132,6 +134,7 @@ impl Recovery {
         Self {
             phase: Phase::Open,
             recover: iss,
+            is_lossy: false,
             duplicates: 0,
             uncounted: 0,
             is_first_due: false,
@@ -161,6 +164,7 @@ impl Recovery {
     pub fn begin(&mut self, phase: Phase, nxt: SeqNum, is_lossy: bool) {
         self.phase = phase;
         self.recover = nxt;
+        self.is_lossy = is_lossy && matches!(self.phase, Phase::Fast(_));
         self.is_first_due = is_lossy;
         self.uncounted = 0;
         self.probe = None;
@@ -169,6 +173,7 @@ impl Recovery {
     /// All is well. An unfounded reduction may still be noticed until everything before `nxt` is acknowledged.
     pub fn end(&mut self, nxt: SeqNum) {
         self.phase = Phase::Open;
+        self.is_lossy = false;
         self.is_first_due = false;
         self.duplicates = 0;
         if let Some(undo) = &mut self.undo {
@@ -188,7 +193,15 @@ impl Recovery {
     /// 2).
     pub fn handle_duplicate(&mut self, una: SeqNum) -> bool {
         self.duplicates += 1;
-        self.is_open() && self.duplicates == DUPLICATE_THRESHOLD && una.gt(self.recover)
+        // A mark has begun fast recovery perhaps; a loss may follow it.
+        let may_begin = match self.phase {
+            Phase::Open => una.gt(self.recover),
+            Phase::Fast(_) => !self.is_lossy,
+            Phase::Loss(_) => false,
+        };
+        let is_third = may_begin && self.duplicates == DUPLICATE_THRESHOLD;
+        self.is_lossy |= is_third && !self.is_open();
+        is_third
     }
 }
 

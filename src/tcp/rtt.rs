@@ -73,8 +73,8 @@ impl Rtt {
         }
     }
 
-    /// A sample; `a_round` of them come in a round trip. RFC 6298 2.2 and 2.3; RFC 7323 G. The backoff lasts until there
-    /// is a new sample (RFC 6298 5, last paragraph).
+    /// A sample; `a_round` of them come in a round trip. RFC 6298 2.2 and 2.3; RFC 7323 G. The backoff lasts until
+    /// there is a new sample (RFC 6298 5, last paragraph).
     pub fn handle_sample(&mut self, now: Instant, sample: Duration, a_round: u32) {
         self.backoff = 0;
         self.least.handle_sample(now, sample);

@@ -7,8 +7,8 @@ use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp_options::SackBlocks;
 
-/// Blocks of an option beside timestamps.
-const BLOCKS: usize = 3;
+/// Blocks that an option has room for; one fewer beside timestamps.
+const BLOCKS: usize = 4;
 
 /// What the next ACK says.
 #[derive(Clone, Debug, Default)]
@@ -33,17 +33,22 @@ impl Reported {
         self.duplicate = Some((left, right));
     }
 
-    /// Bytes that the option will take up.
-    pub fn option_len(&self, assembler: &Assembler) -> usize {
+    /// Bytes that the option will take up, beside timestamps or not.
+    pub fn option_len(&self, assembler: &Assembler, has_timestamps: bool) -> usize {
         let (_, count) = self.runs(assembler);
-        match (count + usize::from(self.duplicate.is_some())).min(BLOCKS) {
+        match (count + usize::from(self.duplicate.is_some())).min(room(has_timestamps)) {
             0 => 0,
             blocks => 4 + 8 * blocks,
         }
     }
 
     /// The blocks. What the RFC calls RCV.NXT has the sequence number and the position of `origin`.
-    pub fn blocks(&mut self, assembler: &Assembler, (nxt, received): (SeqNum, u64)) -> SackBlocks {
+    pub fn blocks(
+        &mut self,
+        assembler: &Assembler,
+        (nxt, received): (SeqNum, u64),
+        has_timestamps: bool,
+    ) -> SackBlocks {
         let mut blocks = SackBlocks::default();
         if fault::is(Fault::NoSack) {
             return blocks;
@@ -54,7 +59,7 @@ impl Reported {
         let seq = |position: u64| nxt + (position - received) as u32;
         let (runs, count) = self.runs(assembler);
         for &(start, end) in &runs[..count] {
-            if blocks.as_slice().len() < BLOCKS {
+            if blocks.as_slice().len() < room(has_timestamps) {
                 blocks.push(seq(start), seq(end));
             }
         }
@@ -79,6 +84,10 @@ impl Reported {
     }
 }
 
+const fn room(has_timestamps: bool) -> usize {
+    if has_timestamps { BLOCKS - 1 } else { BLOCKS }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,8 +103,8 @@ mod tests {
             assembler.insert(position, &[0; 500]).unwrap();
             reported.handle_arrival(position, &assembler);
         }
-        let expected = reported.option_len(&assembler);
-        let blocks = reported.blocks(&assembler, (SeqNum(5000), 0));
+        let expected = reported.option_len(&assembler, true);
+        let blocks = reported.blocks(&assembler, (SeqNum(5000), 0), true);
         assert_eq!(expected, if blocks.as_slice().is_empty() { 0 } else { 4 + 8 * blocks.as_slice().len() });
         blocks.as_slice().iter().map(|(left, right)| (left.0, right.0)).collect()
     }

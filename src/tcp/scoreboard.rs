@@ -227,8 +227,8 @@ impl Scoreboard {
         Some((index, self.start(una, index), self.segments[index].end))
     }
 
-    /// The segment at `index`, which the peer has not reported, leaves again, from its beginning `start` up to `end`. What remains of it behind `end`
-    /// becomes a segment of its own.
+    /// The segment at `index`, which the peer has not reported, leaves again, from its beginning `start` up to `end`.
+    /// What remains of it behind `end` becomes a segment of its own.
     pub fn handle_resent(&mut self, now: Instant, index: usize, start: SeqNum, end: SeqNum) {
         let whole = self.segments[index];
         if end.lt(whole.end) {

@@ -75,6 +75,11 @@ impl Timestamps {
         is_before(value, self.recent) && now.since(self.recent_at) < OUTDATED && !fault::is(Fault::NoPaws)
     }
 
+    /// How far a timestamp is behind TS.Recent, in a clock of 1 ms.
+    pub fn behind(&self, value: u32) -> Duration {
+        Duration::from_millis(u64::from(self.recent.wrapping_sub(value)))
+    }
+
     /// RFC 7323 4.3, (2): what the next ACK echoes is the timestamp of the segment that it is for.
     pub fn handle_value(&mut self, now: Instant, value: u32, seq: SeqNum) {
         let is_newer = !is_before(value, self.recent) || now.since(self.recent_at) >= OUTDATED;

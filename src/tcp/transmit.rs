@@ -223,7 +223,7 @@ impl Connection {
 
     /// Bytes of payload that a segment has room for which leaves now.
     fn room_in_segment(&self) -> usize {
-        usize::from(self.snd.mss) - self.rcv.sack_len()
+        usize::from(self.snd.mss) - self.rcv.sack_len(self.ts.is_on())
     }
 
     /// Whether the congestion window is what holds the sender back, so that ACKs may grow it: it does while there is
@@ -303,7 +303,7 @@ impl Connection {
         header.flags = header.flags | self.ecn.flags(is_new_data);
         let options = Options {
             timestamps: self.ts.option(now, header.ack),
-            sack: self.rcv.sack_blocks(),
+            sack: self.rcv.sack_blocks(self.ts.is_on()),
             ..Options::default()
         };
         Departure { header, options, codepoint: self.ecn.codepoint(is_new_data) }

@@ -50,6 +50,12 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     Sum::default().with(bytes).finish()
 }
 
+/// A checksum after one 16-bit word of what it covers has changed: RFC 1624 3, equation 3. What was wrong stays wrong.
+pub fn adjusted(checksum: u16, old: u16, new: u16) -> u16 {
+    let total = u64::from(!checksum) + u64::from(!old) + u64::from(new);
+    Sum { total, odd: false }.finish()
+}
+
 /// The sum of big-endian 16-bit words, folded to 16 bits; an odd last byte counts as its high half.
 ///
 /// The order of bytes does not matter to the sum (RFC 1071 2 B), so words are added as the machine has them, 64 bits
@@ -96,7 +102,24 @@ mod tests {
         assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
     }
 
+    #[test]
+    fn the_example_of_rfc_1624() {
+        // Where the equation of RFC 1141 gives 0xffff.
+        assert_eq!(adjusted(0xdd2f, 0x5555, 0x3285), 0x0000);
+    }
+
     proptest! {
+        #[test]
+        fn an_adjusted_checksum_is_one_made_anew(mut bytes in proptest::collection::vec(any::<u8>(), 4..60),
+                                                 at: prop::sample::Index, new: u16) {
+            // Of nothing but zeros, a checksum has two forms.
+            bytes[0] |= 1;
+            let (before, at) = (checksum(&bytes), 2 + at.index(bytes.len() / 2 - 1) * 2);
+            let old = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+            bytes[at..at + 2].copy_from_slice(&new.to_be_bytes());
+            prop_assert_eq!(adjusted(before, old, new), checksum(&bytes));
+        }
+
         #[test]
         fn fast_equals_reference(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             prop_assert_eq!(checksum(&bytes), reference(&bytes));

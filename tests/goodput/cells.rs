@@ -23,6 +23,8 @@ pub(crate) const CROWDS: [usize; 4] = [1, 4, 16, 64];
 pub(crate) const SHARED_BUFFERS: [usize; 2] = [256, 1024];
 /// Seeds of shared cells. They draw the round-trip times.
 pub(crate) const SHARED_SEEDS: u64 = 5;
+/// What is the limit of a flow with a buffer of 1 MiB, all of which the queue holds: bits a second, bytes of the queue.
+const NARROW: (u64, usize) = (20_000_000, 2 << 20);
 /// What the flows share: bits a second, bytes of the queue.
 const NECK: (u64, usize) = (200_000_000, 64 << 10);
 /// Flows begin within the first second; what the first five bring does not count.
@@ -36,6 +38,8 @@ pub(crate) enum Cell {
     Single { buffer: usize, loss: u32 },
     /// One flow of 10 MiB of whose packets a tenth is late by a quarter of the round-trip time.
     Reordered { buffer: usize },
+    /// One flow of 10 MiB behind a bottleneck that is its limit, and not its buffer; in order, or reordered like that.
+    Behind { is_reordered: bool },
     /// Flows that share a bottleneck.
     Shared { buffer: usize, flows: usize },
 }
@@ -70,6 +74,10 @@ impl Cell {
         BUFFERS.into_iter().map(|buffer| Self::Reordered { buffer })
     }
 
+    pub(crate) fn behind() -> impl Iterator<Item = Self> {
+        [false, true].into_iter().map(|is_reordered| Self::Behind { is_reordered })
+    }
+
     pub(crate) fn shared() -> impl Iterator<Item = Self> {
         SHARED_BUFFERS.into_iter().flat_map(|buffer| CROWDS.map(|flows| Self::Shared { buffer, flows }))
     }
@@ -83,6 +91,7 @@ impl Cell {
         match self {
             Self::Single { buffer, loss } => format!("single/{buffer}/{loss}"),
             Self::Reordered { buffer } => format!("reordered/{buffer}"),
+            Self::Behind { is_reordered } => format!("behind/{}", usize::from(is_reordered)),
             Self::Shared { buffer, flows } => format!("shared/{buffer}/{flows}"),
         }
     }
@@ -94,6 +103,7 @@ impl Cell {
         Some(match (kind, numbers?.as_slice()) {
             ("single", &[buffer, loss]) => Self::Single { buffer, loss: loss as u32 },
             ("reordered", &[buffer]) => Self::Reordered { buffer },
+            ("behind", &[is_reordered]) => Self::Behind { is_reordered: is_reordered == 1 },
             ("shared", &[buffer, flows]) => Self::Shared { buffer, flows },
             _ => return None,
         })
@@ -114,6 +124,7 @@ impl Cell {
                 window.min(1.2 * MSS as f64 / (rtt * share.sqrt()))
             }
             Self::Reordered { buffer } => (buffer << 10) as f64 / rtt,
+            Self::Behind { .. } => NARROW.0 as f64 / 8.0,
             Self::Shared { .. } => f64::INFINITY,
         }
     }
@@ -138,6 +149,10 @@ impl Cell {
             }
             Self::Reordered { buffer } => {
                 Scenario { buffer: buffer << 10, reorder: (0.1, RTT / 4), ..single }
+            }
+            Self::Behind { is_reordered } => {
+                let share = if is_reordered { 0.1 } else { 0.0 };
+                Scenario { buffer: 1 << 20, reorder: (share, RTT / 4), neck: Some(NARROW), ..single }
             }
             Self::Shared { buffer, flows } => {
                 let mut dice = Seed::from_u64(seed).stream(Purpose::Jitter);

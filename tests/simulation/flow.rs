@@ -205,7 +205,7 @@ impl Flow {
         let Some(start) = self.theirs(segment.seq) else { return };
         if segment.has(SYN) {
             if segment.has(ACK) && start == 0 {
-                self.handle_ack(segment, self.ours(segment.ack), i64::from(segment.window));
+                self.handle_ack(segment, self.ours(segment.ack), i64::from(segment.window), false);
             }
             return;
         }
@@ -244,10 +244,10 @@ impl Flow {
             self.surely.insert(start.max(self.surely.next), end.min(self.edge));
         }
         let shift = self.peer.as_ref().map_or(0, |peer| peer.shift);
-        self.handle_ack(segment, ack, i64::from(segment.window) << shift);
+        self.handle_ack(segment, ack, i64::from(segment.window) << shift, is_old);
     }
 
-    fn handle_ack(&mut self, segment: &Tcp, ack: i64, window: i64) {
+    fn handle_ack(&mut self, segment: &Tcp, ack: i64, window: i64, is_old: bool) {
         let mss = self.peer.as_ref().map_or(536, |peer| peer.mss);
         if ack > self.sent_end || ack < 0 {
             return;
@@ -265,7 +265,8 @@ impl Flow {
             (self.losses.newest, self.losses.window) = (seq + segment.len(), Some(window));
         }
         // At the left edge of the window, so that it surely was.
-        let is_acceptable = seq == self.perhaps.next && seq == self.acked && seq < self.edge;
+        let is_at_edge = seq == self.perhaps.next && seq == self.acked && seq < self.edge;
+        let is_acceptable = is_at_edge && !is_old;
         if ack > self.una {
             self.allowance += ack - self.una + mss;
             self.una = ack;

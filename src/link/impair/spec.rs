@@ -22,6 +22,10 @@ pub struct Impairment {
     pub corrupt: f64,
     /// Share delivered without their end.
     pub truncate: f64,
+    /// Share of packets of ECN-capable senders that get the mark of congestion.
+    pub mark: f64,
+    /// Bytes that wait for the rate limit above which each of them gets it; 0 for never.
+    pub mark_above: usize,
     /// Time on the way.
     pub delay: Duration,
     /// Up to this much more, evenly spread, order kept.
@@ -43,7 +47,8 @@ pub struct Both {
 
 /// What the text form looks like, for `--help` and for errors.
 pub const HELP: &str = "loss=1%, burst=3 (mean run of losses), duplicate=1%, reorder=5% or reorder=5%/10ms \
-    (how late), corrupt=0.1%, truncate=0.1%, delay=20ms, jitter=5ms, rate=100mbit, queue=64kb; \
+    (how late), corrupt=0.1%, truncate=0.1%, delay=20ms, jitter=5ms, rate=100mbit, queue=64kb, mark=1% or \
+    mark=32kb (CE on ECN-capable packets, by chance or above so long a queue); \
     in.NAME or out.NAME for one direction";
 
 impl FromStr for Both {
@@ -63,9 +68,28 @@ impl FromStr for Both {
                 }
             }
         }
+        let wants_mark = [both.incoming, both.outgoing].iter().any(|way| way.mark_above > 0);
         both.incoming.complete();
         both.outgoing.complete();
+        both.judge_marks(wants_mark)?;
         Ok(both)
+    }
+}
+
+impl Both {
+    /// A length above which to mark needs a queue that can be so long.
+    fn judge_marks(&self, is_wanted: bool) -> Result<(), String> {
+        let ways = [self.incoming, self.outgoing];
+        if is_wanted && ways.iter().all(|way| way.mark_above == 0) {
+            return Err(
+                "mark=BYTES needs a queue, which comes with a rate: rate=100mbit,queue=64kb,mark=32kb".into(),
+            );
+        }
+        let Some(never) = ways.iter().find(|way| way.mark_above > 0 && way.mark_above >= way.queue) else {
+            return Ok(());
+        };
+        let Impairment { mark_above, queue, .. } = *never;
+        Err(format!("mark={mark_above}b marks nothing: the queue is never longer than {queue} bytes"))
     }
 }
 
@@ -90,19 +114,29 @@ impl Impairment {
             "jitter" => self.jitter = duration(value)?,
             "rate" => self.rate = rate(value)?,
             "queue" => self.queue = bytes(value)?,
+            "mark" => match (share(value), bytes(value)) {
+                (Ok(share), _) => self.mark = share,
+                (_, Ok(bytes)) => self.mark_above = bytes,
+                _ => {
+                    return Err(format!("mark={value}: write a share (1%), or the length of a queue (32kb)"));
+                }
+            },
             _ => return Err(unknown(key)),
         }
         Ok(())
     }
 
     /// Fills in what depends on other fields: a reordered frame is half the delay late, at least 1 ms; the
-    /// queue of a rate limit holds 64 KiB.
+    /// queue of a rate limit holds 64 KiB; without one there is no queue above whose length to mark.
     fn complete(&mut self) {
         if self.reorder > 0.0 && self.reorder_by == Duration::ZERO {
             self.reorder_by = (self.delay / 2).max(Duration::from_millis(1));
         }
         if self.rate > 0 && self.queue == 0 {
             self.queue = 64 << 10;
+        }
+        if self.rate == 0 {
+            self.mark_above = 0;
         }
     }
 }
@@ -118,6 +152,8 @@ impl fmt::Display for Impairment {
             reorder_by,
             corrupt,
             truncate,
+            mark,
+            mark_above,
             delay,
             jitter,
             rate,
@@ -133,10 +169,12 @@ impl fmt::Display for Impairment {
         add(reorder > 0.0, "reorder", format!("{}/{}", share_text(reorder), duration_text(reorder_by)));
         add(corrupt > 0.0, "corrupt", share_text(corrupt));
         add(truncate > 0.0, "truncate", share_text(truncate));
+        add(mark > 0.0, "mark", share_text(mark));
         add(delay > Duration::ZERO, "delay", duration_text(delay));
         add(jitter > Duration::ZERO, "jitter", duration_text(jitter));
         add(rate > 0, "rate", format!("{rate}bit"));
         add(rate > 0, "queue", format!("{queue}b"));
+        add(mark_above > 0, "mark", format!("{mark_above}b"));
         f.write_str(if parts.is_empty() { "none" } else { "" })?;
         f.write_str(&parts.join(","))
     }
@@ -244,11 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_a_share_or_a_length() {
+        let both: Both = "mark=1%,out.rate=10mbit,mark=32kb".parse().unwrap();
+        assert_eq!((both.incoming.mark, both.incoming.mark_above), (0.01, 0));
+        assert_eq!((both.outgoing.mark, both.outgoing.mark_above), (0.01, 32 << 10));
+        assert_eq!("mark=0.5".parse::<Both>().unwrap().incoming.mark, 0.5);
+        assert!("mark=32kb".parse::<Both>().unwrap_err().contains("rate="));
+        assert!("rate=1mbit,mark=64kb".parse::<Both>().unwrap_err().contains("65536 bytes"));
+    }
+
+    #[test]
     fn what_is_written_reads_as_the_same() {
         assert_eq!(Impairment::default().to_string(), "none");
         for text in [
             "loss=7%,burst=3,duplicate=0.1%,reorder=5%/10ms,corrupt=0.01%,truncate=33%,delay=20ms,jitter=500us",
             "rate=100mbit,queue=1mb",
+            "mark=0.5%",
+            "mark=25%,rate=100mbit,queue=1mb,mark=32kb",
             "delay=1s",
         ] {
             let both: Both = text.parse().unwrap();
@@ -274,6 +324,9 @@ mod tests {
             "burst=0",
             "delay=61s",
             "reorder=5%/x",
+            "mark=",
+            "mark=101%",
+            "mark=-1",
         ] {
             let error = bad.parse::<Both>().unwrap_err();
             assert!(error.len() > 10, "{bad}: {error}");

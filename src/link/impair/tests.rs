@@ -104,3 +104,64 @@ fn incoming_frames_wait_their_time() {
     assert_eq!(near.poll_timeout(), Some(at(20)));
     assert!(matches!(near.recv(at(20), &mut buffer), Received::Frame(3)));
 }
+
+/// A packet of 100 bytes with this ECN codepoint, as a frame of `Medium::Ip`.
+fn packet(ecn: u8) -> Vec<u8> {
+    let mut bytes = vec![0; 100];
+    let (src, dst) = (std::net::Ipv4Addr::new(192, 0, 2, 1), std::net::Ipv4Addr::new(192, 0, 2, 2));
+    let header = crate::wire::ipv4::Header { ecn, ..crate::wire::ipv4::Header::new(6, src, dst) };
+    header.emit(80, bytes.first_chunk_mut().unwrap());
+    bytes
+}
+
+fn carry(bytes: Vec<u8>) -> Frame {
+    let mut frame = Frame::default();
+    frame.push_payload(bytes.into());
+    frame
+}
+
+/// What comes out of a frame with each of the four codepoints, as often as said, and how many were marked.
+fn marked(spec: &str, times: usize) -> (Vec<u8>, Tally) {
+    let (mut near, mut far) = link(spec, 1);
+    for ecn in (0..4).cycle().take(4 * times) {
+        assert!(matches!(near.send(at(0), &carry(packet(ecn))), Sent::Done));
+    }
+    near.recv(at(1_000_000), &mut [0; 10]);
+    let out = std::iter::from_fn(|| far.take()).map(|frame| {
+        assert_eq!(crate::wire::checksum::checksum(&frame[..20]), 0);
+        frame[1]
+    });
+    (out.collect(), near.tallies().1)
+}
+
+#[test]
+fn only_ecn_capable_packets_are_marked() {
+    let (out, tally) = marked("mark=100%", 2);
+    assert_eq!((out, tally.marked, tally.lost), (vec![0, 3, 3, 3, 0, 3, 3, 3], 4, 0));
+    let (out, tally) = marked("mark=10%", 1_000);
+    let ce = out.iter().filter(|&&ecn| ecn == 3).count() as u64;
+    assert!(out.len() == 4_000 && (140..260).contains(&tally.marked) && ce == 1_000 + tally.marked);
+}
+
+#[test]
+fn a_packet_that_comes_twice_is_marked_in_both_and_counted_once() {
+    let (out, tally) = marked("mark=100%,duplicate=100%", 1);
+    assert_eq!((out, tally.marked), (vec![0, 0, 3, 3, 3, 3, 3, 3], 2));
+}
+
+#[test]
+fn a_queue_marks_what_finds_it_too_long() {
+    // 100 bytes at 8 kbit/s take 100 ms. The sixth finds 500 bytes waiting, the seventh 600.
+    let (mut near, mut far) = link("rate=8kbit,queue=1kb,mark=500b", 1);
+    let send = |near: &mut Impair<Memory>, ms, ecn| {
+        assert!(matches!(near.send(at(ms), &carry(packet(ecn))), Sent::Done));
+    };
+    (0..8).for_each(|_| send(&mut near, 0, 2));
+    send(&mut near, 0, 0);
+    // Four of nine are gone by then: 500 bytes wait.
+    send(&mut near, 400, 1);
+    near.recv(at(10_000), &mut [0; 10]);
+    let out: Vec<u8> = std::iter::from_fn(|| far.take()).map(|frame| frame[1]).collect();
+    assert_eq!(out, [2, 2, 2, 2, 2, 2, 3, 3, 0, 1]);
+    assert_eq!((near.tallies().1.marked, near.tallies().1.queue_full), (2, 0));
+}

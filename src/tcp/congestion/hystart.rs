@@ -44,11 +44,18 @@ impl HyStart {
         Self { window_end: None, last_round_min: None, current_round_min: None, samples: 0, css: None }
     }
 
-    /// An ACK in slow start.
-    pub(super) fn handle_ack(&mut self, una: SeqNum, nxt: SeqNum, rtt: Option<Duration>) -> Growth {
+    /// A sample of the RTT.
+    pub(super) fn handle_sample(&mut self, rtt: Duration) {
+        self.current_round_min = Some(self.current_round_min.map_or(rtt, |least| least.min(rtt)));
+        self.samples += 1;
+    }
+
+    /// An ACK in slow start, after its sample.
+    pub(super) fn handle_ack(&mut self, una: SeqNum, nxt: SeqNum) -> Growth {
         if fault::is(Fault::NoHyStart) {
             return Growth::Full;
         }
+        self.judge();
         if self.window_end.is_none_or(|end| una.ge(end)) {
             let is_first = self.window_end.replace(nxt).is_none();
             if !is_first {
@@ -62,11 +69,6 @@ impl HyStart {
                 }
             }
         }
-        if let Some(rtt) = rtt {
-            self.current_round_min = Some(self.current_round_min.map_or(rtt, |least| least.min(rtt)));
-            self.samples += 1;
-        }
-        self.judge();
         if self.css.is_some() { Growth::Conservative } else { Growth::Full }
     }
 
@@ -101,7 +103,8 @@ mod tests {
             let mut last = Growth::Full;
             for _ in 0..10 {
                 una += 1;
-                last = hystart.handle_ack(una, una + 10, Some(Duration::from_millis(rtt)));
+                hystart.handle_sample(Duration::from_millis(rtt));
+                last = hystart.handle_ack(una, una + 10);
                 if last == Growth::Over {
                     break;
                 }

@@ -79,8 +79,6 @@ pub struct Ack {
     pub una: SeqNum,
     /// SND.NXT.
     pub nxt: SeqNum,
-    /// The sample of the RTT that it gave.
-    pub rtt: Option<Duration>,
     /// SRTT.
     pub srtt: Duration,
 }
@@ -128,6 +126,13 @@ impl Congestion {
         self.cwnd < self.ssthresh
     }
 
+    /// The least RTT of what an ACK told to have arrived.
+    pub fn handle_sample(&mut self, rtt: Duration) {
+        if self.ssthresh == u32::MAX {
+            self.hystart.handle_sample(rtt);
+        }
+    }
+
     /// Bytes left the network, outside fast recovery, and the window was in use.
     pub fn handle_ack(&mut self, ack: &Ack) {
         if self.is_in_slow_start() {
@@ -146,7 +151,7 @@ impl Congestion {
         let limit = if is_limited { self.slow_start_limit * self.mss } else { u32::MAX };
         let mut growth = ack.acked.min(limit);
         if self.ssthresh == u32::MAX {
-            match self.hystart.handle_ack(ack.una, ack.nxt, ack.rtt) {
+            match self.hystart.handle_ack(ack.una, ack.nxt) {
                 Growth::Full => {}
                 Growth::Conservative => growth /= hystart::CSS_GROWTH_DIVISOR,
                 Growth::Over => self.ssthresh = self.cwnd,
@@ -224,7 +229,7 @@ mod tests {
 
     fn ack(c: &mut Congestion, acked: u32) {
         let (now, una, nxt) = (Instant::ZERO, SeqNum(1), SeqNum(1_000_000));
-        c.handle_ack(&Ack { now, acked, una, nxt, rtt: None, srtt: Duration::from_millis(10) });
+        c.handle_ack(&Ack { now, acked, una, nxt, srtt: Duration::from_millis(10) });
     }
 
     #[test]
