@@ -59,9 +59,13 @@ pub(crate) fn the_block_of_what_came_last_stands_first() {
     assert_eq!(told(&mut talk, nth(1)), [block(1, 2)]);
     assert_eq!(told(&mut talk, nth(3)), [block(3, 4), block(1, 2)]);
     assert_eq!(told(&mut talk, nth(5)), [block(5, 6), block(3, 4), block(1, 2)]);
-    assert_eq!(told(&mut talk, nth(7)), [block(7, 8), block(5, 6), block(3, 4)], "as many as fit");
-    assert_eq!(told(&mut talk, nth(2)), [block(1, 4), block(7, 8), block(5, 6)], "two runs become one");
-    assert_eq!(told(&mut talk, nth(0)), [block(7, 8), block(5, 6)], "what is acknowledged is no block");
+    let four = [block(7, 8), block(5, 6), block(3, 4), block(1, 2)];
+    assert_eq!(told(&mut talk, nth(7)), four);
+    let rest = [block(7, 8), block(5, 6), block(3, 4)];
+    assert_eq!(told(&mut talk, nth(9)), [&[block(9, 10)], &rest[..]].concat(), "as many as fit");
+    let joined = [block(1, 4), block(9, 10), block(7, 8), block(5, 6)];
+    assert_eq!(told(&mut talk, nth(2)), joined, "two runs become one");
+    assert_eq!(told(&mut talk, nth(0)), joined[1..], "what is acknowledged is no block");
 }
 
 #[test]
