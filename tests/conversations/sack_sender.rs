@@ -101,6 +101,21 @@ fn a_block_of_what_was_never_sent_is_ignored() {
 }
 
 #[test]
+fn duplicates_that_report_nothing_let_nothing_out() {
+    // RFC 5681 3.2, step 1: "a sender using SACK MUST NOT send new data unless the incoming duplicate acknowledgment
+    // contains new SACK information"; nor do they tell of a loss.
+    let mut talk = ten_in_flight();
+    for _ in 0..6 {
+        hears(&mut talk, 0, &[]);
+        talk.is_silent();
+    }
+    hears(&mut talk, 0, &[(1, 2)]);
+    talk.says(&[full(10)]);
+    hears(&mut talk, 0, &[(1, 2)]);
+    talk.is_silent();
+}
+
+#[test]
 fn a_new_segment_is_sent_for_each_that_arrived_while_none_is_lost() {
     // RFC 6675 4, SetPipe(): what is reported has left the network.
     let mut talk = ten_in_flight();

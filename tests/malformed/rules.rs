@@ -1,5 +1,7 @@
 //! What ICMP must not answer (RFC 1122 3.2.2), and the echo that it must (3.2.2.6), whole and in fragments.
 
+use std::net::SocketAddrV4;
+
 use taphouse::drops::Drop;
 use taphouse::wire::ethernet::Mac;
 use taphouse::wire::icmpv4::{Message, Unreachable};
@@ -186,4 +188,20 @@ fn a_redirect_is_counted_and_changes_nothing() {
     let redirect = icmp(5, 1, u32::from_be_bytes([192, 0, 2, 9]), &quote(&quoted));
     assert_eq!(world.give(&ip_frame(&packet(1, &redirect))), []);
     assert_eq!(world.count(Drop::IcmpUnknownType), 1);
+}
+
+#[test]
+fn ephemeral_ports_are_dynamic_and_in_no_order() {
+    // RFC 6056 3.2 and 3.3.1.
+    let mut world = World::new(false);
+    world.introduce();
+    let config = taphouse::tcp::Config::default();
+    let mut ports = Vec::new();
+    for _ in 0..8 {
+        world.stack.connect(SocketAddrV4::new(PEER, 7), config).expect("a free port");
+        let [Answer::Tcp { port, .. }] = world.drain()[..] else { panic!("a SYN") };
+        ports.push(port);
+    }
+    assert!(ports.iter().all(|port| *port >= 49_152), "{ports:?}");
+    assert!(ports.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1), "{ports:?}");
 }
