@@ -19,6 +19,8 @@ mod congestion;
 mod ecn;
 #[path = "conversations/faults.rs"]
 mod faults;
+#[path = "conversations/growth.rs"]
+mod growth;
 #[path = "conversations/liveness.rs"]
 mod liveness;
 #[path = "conversations/opening.rs"]

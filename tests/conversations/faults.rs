@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use taphouse::fault::{self, Fault};
 
 use crate::{
-    acknowledging, closing, congestion, ecn, liveness, opening_late, reassembly, retransmission, sack,
-    sack_sender, states, time_wait, timestamps, windows,
+    acknowledging, closing, congestion, ecn, growth, liveness, opening_late, reassembly, retransmission,
+    sack, sack_sender, states, time_wait, timestamps, windows,
 };
 
 const NOTICED: &[(Fault, fn())] = &[
@@ -43,6 +43,8 @@ const NOTICED: &[(Fault, fn())] = &[
     (Fault::NoLossProbe, sack_sender::a_lost_tail_is_probed_after_two_round_trips),
     (Fault::NoRateReduction, sack_sender::the_window_shrinks_in_step_with_what_arrives),
     (Fault::NoReduction, sack_sender::a_reduction_is_by_half_or_by_three_tenths),
+    (Fault::CubicUnfriendly, growth::a_small_window_grows_as_fast_as_renos),
+    (Fault::NoHyStart, growth::slow_start_ends_when_the_round_trips_grow_longer),
     (Fault::NoUndo, sack_sender::a_reduction_that_proves_needless_is_taken_back),
     (Fault::NoPacing, sack_sender::a_window_is_spread_over_the_round_trip),
     (Fault::NoFrto, congestion::after_a_timeout_two_new_segments_show_whether_it_was_needed),
