@@ -118,10 +118,18 @@ mod switch {
     pub fn is(fault: Fault) -> bool {
         BROKEN.get() == Some(fault)
     }
+
+    /// A test fails while this mechanism is broken.
+    pub fn is_noticed(fault: Fault, test: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+        set(Some(fault));
+        let result = std::panic::catch_unwind(test);
+        set(None);
+        result.is_err()
+    }
 }
 
 #[cfg(feature = "faults")]
-pub use switch::{is, set};
+pub use switch::{is, is_noticed, set};
 
 /// This mechanism is broken: never, outside tests.
 #[cfg(not(feature = "faults"))]

@@ -74,6 +74,11 @@ impl Host {
         held.chain(self.stack.poll_timeout()).min().map(|at| at.max(self.now))
     }
 
+    /// Tells the stack what time it is.
+    pub(crate) fn catch_up(&mut self) {
+        self.stack.handle_timeout(self.now);
+    }
+
     /// Fires what is due at `at`.
     pub(crate) fn handle_timeout(&mut self, at: Instant) {
         self.now = self.now.max(at);

@@ -80,6 +80,8 @@ impl Options {
             user_timeout: self.user_timeout().unwrap_or(default.user_timeout),
             send_buffer: self.send_buffer,
             receive_buffer: self.receive_buffer,
+            // As Linux is without a queueing discipline that paces.
+            pacing: false,
             ..default
         }
     }

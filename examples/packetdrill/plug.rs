@@ -62,6 +62,7 @@ impl Plug {
     /// Does something at once.
     pub(crate) fn now<T>(&self, verb: impl FnOnce(&mut Host) -> T) -> T {
         let mut state = self.lock();
+        state.host.catch_up();
         let result = verb(&mut state.host);
         state.host.turn();
         drop(self.hand_over(state));

@@ -191,16 +191,18 @@ impl Stack {
     }
 
     fn reset_connection(&mut self, id: ConnId) {
+        let now = self.now;
         let connection = self.connections.of(id);
         let (flow, state) = (connection.flow(), connection.state());
         let Last { snd_nxt, rcv_nxt, .. } = connection.last();
+        let timestamps = connection.timestamps(now);
         connection.close(Cause::Aborted);
         let hears_of_it = matches!(
             state,
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
         );
         if hears_of_it {
-            self.reset_peer(flow, snd_nxt, Some(rcv_nxt));
+            self.reset_peer(flow, snd_nxt, Some(rcv_nxt), timestamps);
         }
     }
 

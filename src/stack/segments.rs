@@ -165,6 +165,12 @@ impl Stack {
             self.acknowledge_half_open(index);
             return Err(drop);
         }
+        if let Err(drop) = peer.check_timestamp(&segment.options) {
+            if drop == Drop::TcpOldTimestamp {
+                self.acknowledge_half_open(index);
+            }
+            return Err(drop);
+        }
         if ack != iss + 1 {
             self.send_reset(flow, ack, None);
             return Err(Drop::TcpHandshakeBadAck);
@@ -302,7 +308,8 @@ impl Stack {
             // RFC 1337 3: it would let an old duplicate end the wait.
             return Err(Drop::TcpTimeWait);
         }
-        let timestamp = segment.options.timestamps.map(|(value, _)| value);
+        let wants_timestamps = self.listeners.get(&flow.local_port).is_some_and(|l| l.config.tcp.timestamps);
+        let timestamp = segment.options.timestamps.filter(|_| wants_timestamps).map(|(value, _)| value);
         let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && last.gives_way_to(seq, timestamp);
         if reopens && !fault::is(Fault::NoTimeWaitReopen) {
             // RFC 1122 4.2.2.13, RFC 6191: a new connection in place of the old one, if there can be one.
@@ -343,11 +350,17 @@ impl Stack {
         if !self.limiters.reset.allows(now) {
             return self.count(Drop::TcpResetLimited);
         }
-        self.reset_peer(flow, seq, ack);
+        self.reset_peer(flow, seq, ack, None);
     }
 
     /// A RST of our own accord, which no stranger can ask for and no limit holds back.
-    pub(super) fn reset_peer(&mut self, flow: Flow, seq: SeqNum, ack: Option<SeqNum>) {
+    pub(super) fn reset_peer(
+        &mut self,
+        flow: Flow,
+        seq: SeqNum,
+        ack: Option<SeqNum>,
+        timestamps: Option<(u32, u32)>,
+    ) {
         self.counters.resets_sent += 1;
         let header = Header {
             src_port: flow.local_port,
@@ -358,6 +371,7 @@ impl Stack {
             window: 0,
             urgent: 0,
         };
-        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options: Options::default() });
+        let options = Options { timestamps, ..Options::default() };
+        self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options });
     }
 }

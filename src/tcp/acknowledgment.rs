@@ -17,6 +17,7 @@ use super::prr::{Delivery, Prr};
 use super::rack::Circumstances;
 use super::recovery::{Frto, Phase, Undo};
 use super::scoreboard::{Fate, Scoreboard, Sent, Verdict};
+use super::sender::NewData;
 use super::timestamps;
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
@@ -43,10 +44,14 @@ pub(super) struct Acknowledgment<'a> {
 struct News {
     /// SND.UNA has moved.
     has_moved: bool,
+    /// Bytes by which it has.
+    acked: u32,
     /// Bytes newly known to have arrived.
     delivered: u32,
     /// A sample of the RTT.
     rtt: Option<Duration>,
+    /// How long ago that left which was selectively acknowledged.
+    sack_rtt: Option<Duration>,
     /// The least RTT of what arrived.
     least_rtt: Option<Duration>,
     /// When that left last which is acknowledged and was sent again: which of its copies arrived is not known.
@@ -65,12 +70,12 @@ impl Connection {
     /// Takes an ACK of something between SND.UNA and SND.NXT.
     pub(super) fn handle_acknowledgment(&mut self, now: Instant, ack: Acknowledgment<'_>) {
         let mut news = News { has_moved: ack.ack.gt(self.snd.una), ..News::default() };
-        self.take_blocks(now, ack, &mut news);
         if news.has_moved {
             self.take_cumulative(now, ack, &mut news);
         } else if ack.is_duplicate && !self.uses_sack {
             self.take_duplicate(&mut news);
         }
+        self.take_blocks(now, ack, &mut news);
         self.take_sample(now, ack, &mut news);
         if self.was_unfounded(ack, &news) {
             self.undo_reduction(now);
@@ -94,7 +99,12 @@ impl Connection {
             self.handle_dsack(left, right, news);
         }
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        for &(left, right) in blocks {
+        // In ascending order, so that what one ACK tells of does not look as if it had come out of order.
+        let mut ascending = [(una, una); MAX_BLOCKS];
+        let ascending = &mut ascending[..blocks.len().min(MAX_BLOCKS)];
+        ascending.copy_from_slice(&blocks[..ascending.len()]);
+        ascending.sort_unstable_by_key(|(left, _)| *left - (una - self.snd.max_wnd));
+        for &(left, right) in &*ascending {
             let left = left.max(una);
             if left.lt(right) && left.ge(ack.ack) && right.le(nxt) {
                 self.deliver(now, ack, news, |board, delivered| {
@@ -121,7 +131,6 @@ impl Connection {
     fn take_cumulative(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
         let una = self.snd.una;
         let in_order = ack.ack - una;
-        let delivered_before = news.delivered;
         let mut first = None;
         let mut resent_at = None;
         let sacked = self.board.sacked_bytes();
@@ -136,10 +145,11 @@ impl Connection {
         });
         // A segment that is acknowledged in part is not told of.
         let reported = sacked - self.board.sacked_bytes();
-        news.delivered = delivered_before + in_order - reported;
+        news.acked = in_order;
+        news.delivered = in_order - reported;
         news.resent_at = resent_at;
         let tells = resent_at.is_none() || fault::is(Fault::RttFromResent);
-        news.rtt = first.filter(|_| tells).map(|at| now.since(at)).or(news.rtt);
+        news.rtt = first.filter(|_| tells).map(|at| now.since(at));
         self.snd.handle_ack(ack.ack);
         self.rack.handle_una(ack.ack);
         self.ecn.handle_una(ack.ack);
@@ -169,8 +179,8 @@ impl Connection {
             news.delivered += segment.end - start;
             if !segment.is_resent {
                 news.least_rtt = Some(news.least_rtt.map_or(passed, |rtt| rtt.min(passed)));
-                // After a timeout that what was reported may have arrived long ago, and the report been lost.
-                news.rtt = Some(passed).filter(|_| !is_watched);
+                // After a timeout what was reported may have arrived long ago, and the report been lost.
+                news.sack_rtt = Some(passed).filter(|_| !is_watched);
                 news.has_original |= is_watched && segment.end.le(recover);
             }
         });
@@ -236,7 +246,7 @@ impl Connection {
         if let Some(rtt) = news.least_rtt {
             self.congestion.handle_sample(rtt);
         }
-        let Some(sample) = news.rtt else { return };
+        let Some(sample) = news.rtt.or(news.sack_rtt.filter(|_| !news.has_moved)) else { return };
         let a_round = self.snd.flight().div_ceil(2 * u32::from(self.snd.mss));
         self.rtt.handle_sample(now, sample, a_round);
         self.recovery.has_probed = false;
@@ -322,7 +332,7 @@ impl Connection {
                 self.begin_fast_recovery(now, news);
             }
             Phase::Open => {
-                self.recovery.handle_una(self.snd.una);
+                self.recovery.handle_una(self.snd.una, self.snd.nxt);
                 self.grow_window(now, news);
             }
             Phase::Fast(prr) if is_over => {
@@ -358,7 +368,8 @@ impl Connection {
     fn begin_fast_recovery(&mut self, now: Instant, news: &News) {
         let flight = self.snd.flight();
         self.recovery.undo = Some(Undo::new(&self.congestion, self.snd.una, false));
-        self.congestion.handle_loss(flight);
+        // FlightSize is what it was before the ACK.
+        self.congestion.handle_loss(flight + news.acked);
         self.ecn.handle_reduced(self.snd.nxt);
         self.tally.fast_recoveries += 1;
         let reported = self.board.sacked_bytes() + self.counted_duplicates();
@@ -405,9 +416,15 @@ impl Connection {
         let says_nothing = !news.has_moved && !news.is_duplicate && news.delivered == 0;
         match frto {
             _ if says_nothing => frto,
-            Frto::First if news.has_moved && !self.ts.is_on() && self.snd.unsent() > 0 => Frto::Second,
+            Frto::First if news.has_moved && !self.ts.is_on() && self.has_new_segment() => Frto::Second,
             _ => Frto::Off,
         }
+    }
+
+    /// New data is there that nothing but the congestion window may hold back.
+    fn has_new_segment(&self) -> bool {
+        let next = self.snd.next_segment(u32::MAX, 0, self.config.nagle, self.room_in_segment());
+        matches!(next, NewData::Segment(..))
     }
 
     /// What is thought to be in the network: RFC 6675 4, `SetPipe()`.
@@ -430,6 +447,8 @@ impl Connection {
     }
 }
 
+/// Blocks of SACK that an option has room for.
+const MAX_BLOCKS: usize = 4;
 /// The clock of timestamps.
 const TICK: Duration = Duration::from_millis(1);
 

@@ -110,6 +110,8 @@ impl Connection {
             // The SYN once more, with the ACK of ours: both sides opened at once.
             header.seq += 1;
             header.flags.0 &= !Flags::SYN.0;
+            // The window of a SYN is not scaled (RFC 7323 2.2), and what follows scales it.
+            header.window >>= self.snd.shift;
         }
         let header = segment.header;
         self.check_timestamp(now, &segment, payload)?;
@@ -118,15 +120,15 @@ impl Connection {
         if !header.flags.has(Flags::ACK) {
             return Err(Outcome::Dropped(Drop::TcpNoAck));
         }
-        if let Some((value, _)) = segment.options.timestamps.filter(|_| self.ts.is_on()) {
-            self.ts.handle_value(now, value, header.seq);
-        }
         self.ecn.handle_segment(codepoint, header.flags);
         self.handle_heard(now);
         if self.state == State::SynReceived {
             self.handle_ack_of_syn(now, &segment)?;
         }
         self.handle_ack(now, &segment, payload)?;
+        if let Some((value, _)) = segment.options.timestamps.filter(|_| self.ts.is_on()) {
+            self.ts.handle_value(now, value, header.seq);
+        }
         if header.flags.has(Flags::URG) && self.state.can_receive() {
             // RFC 6093 4: the pointer names the byte after the urgent data.
             self.signals.urgent |= self.rcv.handle_urgent(header.seq + u32::from(header.urgent));
@@ -166,7 +168,7 @@ impl Connection {
         let Header { flags, seq, ack, .. } = segment.header;
         let is_recent = self.ts.behind(value) <= self.rtt.rto();
         self.uses_sack
-            && segment.options.sack.as_slice().first().is_some()
+            && !segment.options.sack.as_slice().is_empty()
             && !flags.has(Flags::SYN | Flags::FIN)
             && flags.has(Flags::ACK)
             && seq == self.rcv.nxt
@@ -341,7 +343,7 @@ impl Connection {
             if self.is_released {
                 // RFC 9293 3.6.1 (SHLD-3): nobody is there to read it.
                 self.close(Cause::Aborted);
-                return Err(Outcome::Reset(Drop::TcpDataAfterClose, self.snd.nxt));
+                return Err(Outcome::Reset(Drop::TcpDataAfterClose, header.ack));
             }
             match self.rcv.handle_payload(header.seq, payload) {
                 Received::InOrder => self.signals.readable = true,

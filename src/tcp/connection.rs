@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::congestion::{Algorithm, Congestion};
-use super::ecn::Ecn;
+use super::ecn::{self, Ecn};
 use super::error::{Cause, ReadError, WriteError};
 use super::flow::Flow;
 use super::handshake::{self, HalfOpen, Peer};
@@ -52,8 +52,8 @@ pub struct Config {
     pub sack: bool,
     /// Timestamps (RFC 7323), if the peer wants them too.
     pub timestamps: bool,
-    /// Explicit congestion notification (RFC 3168), if the peer wants it too.
-    pub ecn: bool,
+    /// Explicit congestion notification (RFC 3168).
+    pub ecn: ecn::Mode,
     /// Spread what leaves over the round trip.
     pub pacing: bool,
 }
@@ -71,7 +71,7 @@ impl Default for Config {
             congestion: Algorithm::default(),
             sack: true,
             timestamps: true,
-            ecn: true,
+            ecn: ecn::Mode::default(),
             pacing: true,
         }
     }
@@ -285,6 +285,11 @@ impl Connection {
     /// What the peer expects next, and what we do: all that TIME-WAIT needs.
     pub fn last(&self) -> Last {
         Last { snd_nxt: self.snd.nxt, rcv_nxt: self.rcv.nxt, ts_recent: self.ts.recent() }
+    }
+
+    /// The option of a segment that leaves by the way (RFC 7323 3.2 wants it on a RST too).
+    pub fn timestamps(&self, now: Instant) -> Option<(u32, u32)> {
+        self.ts.recent().map(|recent| (self.ts.value(now), recent))
     }
 
     /// Bytes of payload held for either direction.

@@ -39,6 +39,18 @@ impl Codepoint {
     }
 }
 
+/// Whether a connection uses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Never.
+    Off,
+    /// When the peer asks for it. Old routers may drop what asks, so this is the default, as in Linux.
+    #[default]
+    Accept,
+    /// Asks for it, too.
+    Ask,
+}
+
 /// The state of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Ecn {

@@ -5,6 +5,7 @@
 //! five SYN-ACKs sent again (63 s), as in Linux, where RFC 1122 4.2.3.5 asks for three minutes.
 
 use super::connection::Config;
+use super::ecn;
 use super::flow::Flow;
 use super::isn::Numbers;
 use super::rtt::Rtt;
@@ -64,7 +65,7 @@ impl Peer {
     pub fn limited_to(mut self, config: &Config) -> Self {
         self.sack &= config.sack;
         self.timestamp = self.timestamp.filter(|_| config.timestamps);
-        self.ecn &= config.ecn;
+        self.ecn &= config.ecn != ecn::Mode::Off;
         self
     }
 }
@@ -85,6 +86,22 @@ impl Peer {
             Ok(())
         } else {
             Err(Drop::TcpOutOfWindow)
+        }
+    }
+}
+
+impl Peer {
+    /// RFC 7323 3.2 and 5.3: a segment that would not be taken must not make a connection either.
+    ///
+    /// # Errors
+    /// [`Drop::TcpNoTimestamp`], [`Drop::TcpOldTimestamp`].
+    pub fn check_timestamp(&self, options: &Options) -> Result<(), Drop> {
+        match (self.timestamp, options.timestamps) {
+            (Some(_), None) => Err(Drop::TcpNoTimestamp),
+            (Some(first), Some((value, _))) if timestamps::is_before(value, first) => {
+                Err(Drop::TcpOldTimestamp)
+            }
+            _ => Ok(()),
         }
     }
 }

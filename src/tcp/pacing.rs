@@ -110,4 +110,12 @@ mod tests {
         (0..1000).for_each(|_| pacing.handle_sent(at(0), 1000));
         assert_eq!((pacing.wait(at(0)), pacing.rate()), (None, 0));
     }
+
+    #[test]
+    fn bursts_are_noticed() {
+        assert!(fault::is_noticed(
+            Fault::NoPacing,
+            a_window_takes_half_a_round_trip_in_slow_start_and_five_sixths_of_one_afterwards
+        ));
+    }
 }

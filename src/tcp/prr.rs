@@ -106,4 +106,9 @@ mod tests {
         assert_eq!(window(&mut prr, true), 6 * MSS);
         assert_eq!(prr.target(), 10 * MSS);
     }
+
+    #[test]
+    fn a_rate_that_falls_at_once_is_noticed() {
+        assert!(fault::is_noticed(Fault::NoRateReduction, with_one_loss_every_second_ack_lets_a_segment_out));
+    }
 }

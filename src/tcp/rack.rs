@@ -81,9 +81,7 @@ impl Rack {
 
     /// The ACK carried a D-SACK: what was sent again had arrived. Step 4.
     pub fn handle_dsack(&mut self, una: SeqNum, nxt: SeqNum) {
-        if self.dsack_round.is_some_and(|round| una.ge(round)) {
-            self.dsack_round = None;
-        }
+        self.handle_una(una);
         if self.dsack_round.is_none() {
             self.dsack_round = Some(nxt);
             self.reo_wnd_mult = self.reo_wnd_mult.saturating_add(1);
@@ -104,9 +102,10 @@ impl Rack {
         self.reordering_seen = true;
     }
 
-    /// Keeps FACK near enough to be compared when nothing else moves it.
+    /// Keeps FACK near enough to be compared when nothing else moves it, and forgets a round that is over.
     pub fn handle_una(&mut self, una: SeqNum) {
         self.fack = self.fack.max(una);
+        self.dsack_round = self.dsack_round.filter(|round| una.lt(*round));
     }
 
     /// The reordering window.

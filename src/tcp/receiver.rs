@@ -258,6 +258,9 @@ impl Receiver {
     /// Takes the next chunk of what was received.
     pub fn read(&mut self) -> Option<bytes::Bytes> {
         let chunk = self.buffer.pop()?;
+        // Numbers come round: what is past must not be ahead again.
+        let first_unread = self.nxt - self.buffer.len() as u32;
+        self.up = self.up.filter(|up| first_unread.lt(*up));
         if self.wants_window_update() {
             self.owe(Acknowledge::Now);
         }

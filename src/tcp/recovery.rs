@@ -84,8 +84,9 @@ pub struct Undo {
     pub una: SeqNum,
     /// It began with a timeout.
     pub is_timeout: bool,
-    /// Once everything before this is acknowledged, no D-SACK of the recovery can still come.
-    pub until: Option<SeqNum>,
+    /// Where the round trip ends that has begun since recovery was over, and how many have begun. D-SACKs come for two: what
+    /// was sent again last may be overtaken, and so may its ACK.
+    pub until: Option<(SeqNum, u8)>,
 }
 
 impl Undo {
@@ -177,15 +178,18 @@ impl Recovery {
         self.is_first_due = false;
         self.duplicates = 0;
         if let Some(undo) = &mut self.undo {
-            undo.until = Some(nxt);
+            undo.until = Some((nxt, 1));
         }
     }
 
     /// SND.UNA may have moved in phase Open: keeps `recover` near enough to be compared, and forgets what is past.
-    pub fn handle_una(&mut self, una: SeqNum) {
+    pub fn handle_una(&mut self, una: SeqNum, nxt: SeqNum) {
         self.recover = self.recover.max(una - 1);
-        if self.undo.as_ref().is_some_and(|undo| undo.until.is_none_or(|until| una.ge(until))) {
-            self.undo = None;
+        let Some(undo) = &mut self.undo else { return };
+        match undo.until {
+            Some((until, _)) if una.lt(until) => {}
+            Some((_, 1)) => undo.until = Some((nxt, 2)),
+            _ => self.undo = None,
         }
     }
 

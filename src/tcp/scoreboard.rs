@@ -247,6 +247,11 @@ impl Scoreboard {
         self.segments[index].is_resent
     }
 
+    /// The last segment left at this moment, for the first time.
+    pub fn ends_with_new(&self, now: Instant) -> bool {
+        self.segments.back().is_some_and(|last| last.at == now && !last.is_resent)
+    }
+
     /// What is known of the segment at `index`.
     pub fn fate(&self, index: usize) -> Fate {
         self.segments[index].fate

@@ -33,10 +33,12 @@ pub struct Last {
 }
 
 impl Last {
-    /// A SYN with this sequence number and timestamp may begin a new connection: RFC 6191 2, RFC 1122 4.2.2.13.
+    /// A SYN with this sequence number, and this timestamp if both sides want them, may begin a new connection: RFC
+    /// 6191 2, RFC 1122 4.2.2.13.
     pub fn gives_way_to(&self, seq: SeqNum, timestamp: Option<u32>) -> bool {
         match (self.ts_recent, timestamp) {
             (Some(recent), Some(value)) if value != recent => timestamps::is_before(recent, value),
+            (None, Some(_)) => true,
             _ => seq.gt(self.rcv_nxt),
         }
     }
@@ -152,7 +154,7 @@ mod tests {
         for (last, seq, timestamp, gives_way) in [
             (LAST, 3, None, true),
             (LAST, 2, None, false),
-            (LAST, 2, Some(9), false),
+            (LAST, 2, Some(9), true),
             (with, 1, Some(0), true),
             (with, 3, Some(u32::MAX - 1), false),
             (with, 3, Some(u32::MAX), true),

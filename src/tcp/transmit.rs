@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::ecn::Codepoint;
+use super::ecn::{self, Codepoint};
 use super::handshake;
 use super::receiver::Acknowledge;
 use super::recovery::{Phase, Probe};
@@ -65,13 +65,14 @@ impl Connection {
         };
         let mut header = self.header(iss, Flags::SYN);
         // RFC 3168 6.1.1.1: what may not have got through for its flags is tried without them.
-        if config.ecn && self.syns_resent == 0 {
+        if config.ecn == ecn::Mode::Ask && self.syns_resent == 0 {
             header.flags = Flags::SYN | Flags::ECE | Flags::CWR;
         }
         header.window = handshake::unscaled_window(capacity);
         if self.state == State::SynReceived {
             self.stamp(&mut header);
-            header.flags = Flags::SYN | Flags::ACK;
+            header.flags =
+                if self.ecn.is_on() { Flags::SYN | Flags::ACK | Flags::ECE } else { Flags::SYN | Flags::ACK };
             header.window = handshake::unscaled_window(capacity);
             options.window_scale = options.window_scale.filter(|_| self.rcv.shift > 0 || self.snd.shift > 0);
             options.sack_permitted = self.uses_sack;
@@ -195,12 +196,29 @@ impl Connection {
         if self.snd.flight() == 0 {
             self.rto_from = now;
         }
+        let is_burst = self.board.ends_with_new(now);
         self.snd.handle_sent(len, fin);
         self.board.handle_sent(now, self.snd.nxt);
         self.tally.bytes_sent += len as u64;
         self.check_room();
         self.handle_left(now, self.snd.nxt - seq);
-        self.data_segment(now, seq, (len, fin), true, payload)
+        let mut departure = self.data_segment(now, seq, (len, fin), true, payload);
+        if is_burst && !self.is_followed(now) {
+            // Whoever gathers segments at the other end need not wait for more. As in Linux.
+            departure.header.flags = departure.header.flags | Flags::PSH;
+        }
+        departure
+    }
+
+    /// Another new segment leaves right behind the last.
+    fn is_followed(&self, now: Instant) -> bool {
+        let next = self.snd.next_segment(
+            self.congestion.window(),
+            self.pipe(),
+            self.config.nagle,
+            self.room_in_segment(),
+        );
+        matches!(next, NewData::Segment(..)) && self.pacing.wait(now).is_none()
     }
 
     /// Something that takes sequence numbers leaves.
@@ -222,7 +240,7 @@ impl Connection {
     }
 
     /// Bytes of payload that a segment has room for which leaves now.
-    fn room_in_segment(&self) -> usize {
+    pub(super) fn room_in_segment(&self) -> usize {
         usize::from(self.snd.mss) - self.rcv.sack_len(self.ts.is_on())
     }
 

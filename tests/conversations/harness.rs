@@ -464,7 +464,10 @@ impl Talk {
     }
 
     fn line(&self, header: &Header, options: &Options, len: usize) -> String {
-        let mut line = format!("{:?} {}+{len}", header.flags, (header.seq - self.iss) as i32);
+        // Full segments are told without their PSH, which says where a burst ends.
+        let untold = if len == MSS as usize { Flags::PSH.0 } else { 0 };
+        let flags = Flags(header.flags.0 & !untold);
+        let mut line = format!("{flags:?} {}+{len}", (header.seq - self.iss) as i32);
         if header.flags.has(Flags::ACK) {
             line += &format!(" ack {}", (header.ack - SeqNum(self.setup.irs)) as i32);
         }

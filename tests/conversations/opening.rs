@@ -91,7 +91,7 @@ fn a_syn_that_is_answered_connects() {
     let mut talk = Talk::idle(Setup::default());
     let remote = SocketAddrV4::new(PEER, PEER_PORT);
     talk.id = talk.stack.connect_from(PORT, remote, talk.setup.tcp).ok();
-    talk.says(&["SEC 0+0 win 65535 mss 1460 ws 0"]);
+    talk.says(&["S 0+0 win 65535 mss 1460 ws 0"]);
     assert_eq!(talk.state(), State::SynSent);
     talk.hears(talk.syn("SA"));
     talk.says(&["A 1+0 ack 1 win 65535"]);

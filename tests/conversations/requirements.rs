@@ -1,6 +1,7 @@
 //! Requirements of RFC 9293 and its neighbours that no other conversation is about.
 
 use taphouse::stack::ListenConfig;
+use taphouse::tcp::ecn::Mode;
 use taphouse::tcp::{self, Algorithm};
 use taphouse::time::Duration;
 
@@ -73,7 +74,7 @@ fn a_connection_that_stands_is_not_touched_by_listening_again() {
 fn all_segments_of_a_connection_look_alike_to_routers() {
     // RFC 9293 3.9.1.1, MUST-45: the address stays; 3.8.1, MAY-4: so does the identification, which is 0 beside DF (RFC
     // 6864 4.1); RFC 1122 3.2.1.7: the TTL is not zero. RFC 9293 3.9.1.9: without a DSCP.
-    let tcp = tcp::Config { ecn: false, ..Setup::default().tcp };
+    let tcp = tcp::Config { ecn: Mode::Off, ..Setup::default().tcp };
     let mut talk = Talk::listening(Setup { tcp, ..Setup::default() });
     talk.hears(talk.syn("S"));
     let mut said = talk.take();

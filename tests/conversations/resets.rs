@@ -108,7 +108,8 @@ fn data_after_the_release_is_reset() {
         talk.stream().release();
         talk.says(&["FA 1+0 ack 1 win 65535"]);
         talk.hears(seg("PA", 1, ack).data(b"too late"));
-        talk.says(&["R 2+0 win 0"]);
+        // Where the peer expects it (RFC 9293 3.10.7.1), so that it is believed (RFC 5961 3.2).
+        talk.says(&[format!("R {ack}+0 win 0")]);
         assert_eq!((talk.events(), talk.stack.population()), (vec![], (0, 0, 0)));
     }
 }

@@ -67,7 +67,7 @@ fn an_ack_of_a_part_restarts_the_timer() {
     // RFC 6298 5.3: "restart the retransmission timer so that it will expire after RTO seconds".
     let mut talk = Talk::accepted();
     talk.write(3 * MSS as usize);
-    talk.says(&[full_segments(1, 2), vec!["PA 2921+1460 ack 1 win 65535".into()]].concat());
+    talk.says(&[full_segments(1, 2), vec!["A 2921+1460 ack 1 win 65535".into()]].concat());
     talk.passes_silently(150);
     talk.hears(seg("A", 1, 1461));
     let ms = talk.pass(10_000)[0].0;

@@ -164,7 +164,7 @@ pub(crate) fn a_lost_tail_is_probed_after_two_round_trips() {
     let mut talk = sacking();
     talk.write(3 * MSS as usize);
     assert_eq!(talk.take().len(), 3);
-    talk.pass_says(81, &[(80, "PA 2921+1460 ack 1 win 65535")]);
+    talk.pass_says(81, &[(80, "A 2921+1460 ack 1 win 65535")]);
     talk.passes_silently(40);
     hears(&mut talk, 0, &[(2, 3)]);
     assert_eq!(talk.pass(11).first().map(|(_, line)| line.clone()), Some(full(0)));

@@ -87,6 +87,15 @@ fn a_reset_is_believed_whatever_its_timestamp() {
 }
 
 #[test]
+fn an_abort_carries_a_timestamp() {
+    // RFC 7323 3.2, 5.2: SHOULD.
+    let mut talk = stamped();
+    talk.stream().abort();
+    let said = talk.take();
+    assert_eq!((said.len(), said[0].options.timestamps.map(|(_, echo)| echo)), (1, Some(THEN)));
+}
+
+#[test]
 fn a_segment_without_the_option_is_dropped() {
     // RFC 7323 3.2: "SHOULD silently drop".
     let mut talk = stamped();

@@ -93,7 +93,7 @@ fn what_was_in_flight_when_the_window_closed_is_sent_again_when_it_opens() {
     talk.hears(seg("A", 1, 1461).win(0));
     talk.pass_says(650, &[(200, "A 1460+0 ack 1 win 65535"), (600, "A 1460+0 ack 1 win 65535")]);
     talk.hears(seg("A", 1, 1461).win(65_535));
-    talk.says(&["A 1461+1460 ack 1 win 65535", "PA 2921+1460 ack 1 win 65535"]);
+    talk.says(&["A 1461+1460 ack 1 win 65535", "A 2921+1460 ack 1 win 65535"]);
 }
 
 #[test]

@@ -75,7 +75,6 @@ impl World {
         let Medium::Ethernet { fcs } = config.link.medium else { panic!("these are tests of Ethernet") };
         let now = Instant::ZERO + Duration::from_secs(1);
         let mut stack = Stack::new(config, &Seed::from_u64(7), now);
-        // The first segments would be acknowledged at once, which nothing here is about.
         let tcp = tcp::Config { quick_acks: 0, ..tcp::Config::default() };
         stack.listen(80, ListenConfig { tcp, ..ListenConfig::default() });
         Self { stack, now, fcs, events: Vec::new(), next_port: 4000 }
@@ -183,8 +182,7 @@ impl World {
     pub(crate) fn dial(&mut self) -> Conn {
         let port = self.fresh_port();
         let remote = SocketAddrV4::new(PEER, port);
-        let config = tcp::Config { ecn: false, ..tcp::Config::default() };
-        let id = self.stack.connect_from(50_000 + port, remote, config).expect("a free port");
+        let id = self.stack.connect_from(50_000 + port, remote, tcp::Config::default()).expect("a free port");
         let answers = self.drain();
         let [Answer::Tcp { flags: Flags::SYN, seq, .. }] = answers[..] else { panic!("{answers:?}") };
         Conn { port, local: 50_000 + port, seq: 9000, ack: seq.wrapping_add(1), id: Some(id) }

@@ -142,7 +142,7 @@ pub(crate) const CLOSING: &[Case] = &[
     }),
     case("released_then_data_without_ack_of_fin", Drop::TcpDataAfterClose, |w| {
         let conn = released(w);
-        answered(conn.segment(ACK, b"too late"), [conn.answer_at(RST, conn.ack.wrapping_add(1), 0)])
+        answered(conn.segment(ACK, b"too late"), [conn.answer_at(RST, conn.ack, 0)])
     }),
     case("time_wait_old_data", Drop::TcpTimeWait, |w| {
         let conn = w.time_wait();

@@ -2,6 +2,7 @@
 
 use taphouse::frame::Medium;
 use taphouse::tcp;
+use taphouse::tcp::ecn::Mode;
 use taphouse::time::Duration;
 
 use super::lexer::{number, seconds};
@@ -62,7 +63,7 @@ impl Setup {
             // What the core does not offer yet is read and judged; each becomes `self.tcp.KEY = …`.
             "sack" => self.tcp.sack = switch(value)?,
             "timestamps" => self.tcp.timestamps = switch(value)?,
-            "ecn" => self.tcp.ecn = switch(value)?,
+            "ecn" => self.tcp.ecn = if switch(value)? { Mode::Ask } else { Mode::Off },
             "pacing" => self.tcp.pacing = switch(value)?,
             "congestion" => self.tcp.congestion = value.parse()?,
             "quick_acks" => self.tcp.quick_acks = natural(value, 0..=255)? as u8,

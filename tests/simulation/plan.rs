@@ -3,6 +3,7 @@
 use taphouse::frame::{Medium, Properties};
 use taphouse::link::impair::Impairment;
 use taphouse::stack::ListenConfig;
+use taphouse::tcp::ecn::Mode;
 use taphouse::tcp::{self, Algorithm};
 use taphouse::time::{Duration, Instant};
 
@@ -271,7 +272,7 @@ fn draw_config(dice: &mut Dice) -> tcp::Config {
         congestion: dice.pick(&[Algorithm::Cubic, Algorithm::Cubic, Algorithm::Reno]),
         sack: !dice.one_in(4),
         timestamps: !dice.one_in(4),
-        ecn: !dice.one_in(4),
+        ecn: dice.pick(&[Mode::Off, Mode::Accept, Mode::Ask]),
         pacing: !dice.one_in(4),
         ..tcp::Config::default()
     }

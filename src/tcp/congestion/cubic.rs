@@ -177,4 +177,9 @@ mod tests {
         let next = cubic.grow(at(60_100), RTT, used, 2 * MSS, MSS);
         assert!(next < used + MSS, "{used} {next}");
     }
+
+    #[test]
+    fn unfairness_to_reno_is_noticed() {
+        assert!(fault::is_noticed(Fault::CubicUnfriendly, a_small_window_grows_as_fast_as_renos));
+    }
 }

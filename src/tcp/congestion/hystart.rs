@@ -138,4 +138,9 @@ mod tests {
         assert_eq!(rounds(&[1, 1, 5]), [Full, Full, Conservative]);
         assert_eq!(rounds(&[800, 800, 816]), [Full, Full, Conservative]);
     }
+
+    #[test]
+    fn slow_start_without_it_is_noticed() {
+        assert!(fault::is_noticed(Fault::NoHyStart, a_growing_rtt_slows_down_and_then_ends_slow_start));
+    }
 }
