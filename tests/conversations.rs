@@ -21,6 +21,8 @@ mod ecn;
 mod faults;
 #[path = "conversations/growth.rs"]
 mod growth;
+#[path = "conversations/hostile.rs"]
+mod hostile;
 #[path = "conversations/liveness.rs"]
 mod liveness;
 #[path = "conversations/opening.rs"]
