@@ -23,6 +23,8 @@ mod faults;
 mod growth;
 #[path = "conversations/hostile.rs"]
 mod hostile;
+#[path = "conversations/leftovers.rs"]
+mod leftovers;
 #[path = "conversations/liveness.rs"]
 mod liveness;
 #[path = "conversations/opening.rs"]
