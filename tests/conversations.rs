@@ -15,8 +15,16 @@ mod closed_port;
 mod closing;
 #[path = "conversations/congestion.rs"]
 mod congestion;
+#[path = "conversations/ecn.rs"]
+mod ecn;
 #[path = "conversations/faults.rs"]
 mod faults;
+#[path = "conversations/growth.rs"]
+mod growth;
+#[path = "conversations/hostile.rs"]
+mod hostile;
+#[path = "conversations/leftovers.rs"]
+mod leftovers;
 #[path = "conversations/liveness.rs"]
 mod liveness;
 #[path = "conversations/opening.rs"]
@@ -27,14 +35,22 @@ mod opening_late;
 mod options;
 #[path = "conversations/reassembly.rs"]
 mod reassembly;
+#[path = "conversations/requirements.rs"]
+mod requirements;
 #[path = "conversations/resets.rs"]
 mod resets;
 #[path = "conversations/retransmission.rs"]
 mod retransmission;
+#[path = "conversations/sack.rs"]
+mod sack;
+#[path = "conversations/sack_sender.rs"]
+mod sack_sender;
 #[path = "conversations/states.rs"]
 mod states;
 #[path = "conversations/time_wait.rs"]
 mod time_wait;
+#[path = "conversations/timestamps.rs"]
+mod timestamps;
 #[path = "conversations/urgent.rs"]
 mod urgent;
 #[path = "conversations/windows.rs"]

@@ -1,9 +1,8 @@
-//! The walls of the house, read off its sources: which room may import which, how long files and functions are,
-//! where clocks and `unsafe` may stand, and that every requirement cited is known to `docs/conformance.md`.
+//! The walls of the house, read off its sources: which room may import which, how long files and functions are, and
+//! where clocks and `unsafe` may stand.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -169,41 +168,6 @@ fn every_file_says_what_it_is() {
     let silent =
         sources().into_iter().filter(|s| !s.path.ends_with("/tests.rs") && !s.whole.starts_with("//! "));
     report(silent.map(|s| format!("{}: begins without a word on what it is", s.path)).collect());
-}
-
-/// Identifiers of RFC 9293 appendix B, as `MUST-60`.
-fn requirement_ids(text: &str) -> Vec<String> {
-    let mut ids = Vec::new();
-    for kind in ["MUST-", "SHLD-", "MAY-"] {
-        for (at, _) in text.match_indices(kind) {
-            let digits: String = text[at + kind.len()..].chars().take_while(char::is_ascii_digit).collect();
-            if !digits.is_empty() {
-                ids.push(format!("{kind}{digits}"));
-            }
-        }
-    }
-    ids
-}
-
-#[test]
-fn every_requirement_cited_is_on_the_conformance_page() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/conformance.md")).unwrap();
-    let known = requirement_ids(&page);
-    let mut problems = BTreeMap::new();
-    for source in sources() {
-        for id in requirement_ids(&source.whole) {
-            if !known.contains(&id) {
-                problems.insert(id, source.path.clone());
-            }
-        }
-    }
-    report(
-        problems
-            .into_iter()
-            .map(|(id, path)| format!("{path}: {id} is not in docs/conformance.md"))
-            .collect(),
-    );
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn duplicates_of_a_window_sent_again_begin_no_fast_retransmit() {
 }
 
 #[test]
-fn after_a_timeout_two_new_segments_show_whether_it_was_needed() {
+pub(crate) fn after_a_timeout_two_new_segments_show_whether_it_was_needed() {
     // RFC 5682 2.1: step 2b, and 3a: a duplicate ACK says that it was.
     let mut talk = ten_in_flight();
     assert_eq!(talk.pass(201), [(200, full(0))]);

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use taphouse::fault::{self, Fault};
 
 use crate::{
-    acknowledging, closing, congestion, liveness, opening_late, reassembly, retransmission, states,
-    time_wait, windows,
+    acknowledging, closing, congestion, ecn, growth, liveness, opening_late, reassembly, retransmission,
+    sack, sack_sender, states, time_wait, timestamps, windows,
 };
 
 const NOTICED: &[(Fault, fn())] = &[
@@ -36,6 +36,22 @@ const NOTICED: &[(Fault, fn())] = &[
     (Fault::IsnConstant, reassembly::the_hosts_numbers_wrap),
     (Fault::NoBacklogLimit, opening_late::a_full_backlog_answers_syns_by_cookies_until_a_handshake_ends),
     (Fault::NoKeepAlive, liveness::a_keep_alive_that_is_never_answered_gives_up_after_nine),
+    (Fault::NoSack, sack::the_block_of_what_came_last_stands_first),
+    (Fault::NoDsack, sack::what_came_twice_is_the_first_block),
+    (Fault::SackIgnored, sack_sender::what_was_reported_is_not_sent_again),
+    (Fault::NoRack, sack_sender::three_reported_segments_send_the_lost_one_again),
+    (Fault::NoReorderingWindow, sack_sender::fewer_wait_for_the_reordering_window),
+    (Fault::NoLossProbe, sack_sender::a_lost_tail_is_probed_after_two_round_trips),
+    (Fault::NoRateReduction, sack_sender::the_window_shrinks_in_step_with_what_arrives),
+    (Fault::NoReduction, sack_sender::a_reduction_is_by_half_or_by_three_tenths),
+    (Fault::CubicUnfriendly, growth::a_small_window_grows_as_fast_as_renos),
+    (Fault::NoHyStart, growth::slow_start_ends_when_the_round_trips_grow_longer),
+    (Fault::NoUndo, sack_sender::a_reduction_that_proves_needless_is_taken_back),
+    (Fault::NoPacing, sack_sender::a_window_is_spread_over_the_round_trip),
+    (Fault::NoFrto, congestion::after_a_timeout_two_new_segments_show_whether_it_was_needed),
+    (Fault::NoPaws, timestamps::an_old_timestamp_is_dropped_and_answered),
+    (Fault::EcnIgnored, ecn::an_echo_reduces_the_window_once_a_round_trip),
+    (Fault::EcnNotEchoed, ecn::a_mark_is_echoed_until_the_peer_has_reduced_its_window),
 ];
 
 #[test]

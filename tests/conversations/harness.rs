@@ -12,6 +12,8 @@ use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::ip::subnet::Subnet;
 use taphouse::rand::Seed;
 use taphouse::stack::{Config, ConnId, Event, ListenConfig, Stack, Stream};
+use taphouse::tcp::ecn::Codepoint;
+use taphouse::tcp::report::Report;
 use taphouse::tcp::{self, ReadError, State};
 use taphouse::time::{Duration, Instant};
 use taphouse::wire::checksum::Sum;
@@ -48,6 +50,9 @@ pub(crate) struct Setup {
     pub(crate) peer_mss: Option<u16>,
     pub(crate) peer_scale: Option<u8>,
     pub(crate) peer_window: u16,
+    pub(crate) peer_sack: bool,
+    /// TSval of the peer's SYN, and of the ACK after it.
+    pub(crate) peer_time: Option<u32>,
 }
 
 impl Default for Setup {
@@ -62,6 +67,8 @@ impl Default for Setup {
             peer_mss: Some(MSS as u16),
             peer_scale: None,
             peer_window: 65_535,
+            peer_sack: false,
+            peer_time: None,
         }
     }
 }
@@ -76,11 +83,12 @@ pub(crate) struct Seg {
     urgent: u16,
     options: Options,
     payload: Vec<u8>,
+    codepoint: Codepoint,
 }
 
-/// A segment of the peer: flags as letters of `FSRPAU`, and its numbers.
+/// A segment of the peer: flags as letters of `FSRPAUEC`, and its numbers.
 pub(crate) fn seg(flags: &str, seq: i64, ack: i64) -> Seg {
-    let bits = flags.chars().map(|c| 1 << "FSRPAU".find(c).expect("a flag"));
+    let bits = flags.chars().map(|c| 1 << "FSRPAUEC".find(c).expect("a flag"));
     Seg {
         flags: Flags(bits.sum()),
         seq,
@@ -89,6 +97,7 @@ pub(crate) fn seg(flags: &str, seq: i64, ack: i64) -> Seg {
         urgent: 0,
         options: Options::default(),
         payload: Vec::new(),
+        codepoint: Codepoint::NotEct,
     }
 }
 
@@ -107,6 +116,16 @@ impl Seg {
     }
     pub(crate) fn scale(mut self, shift: u8) -> Self {
         self.options.window_scale = Some(shift);
+        self
+    }
+    /// Timestamps: TSval and TSecr.
+    pub(crate) fn ts(mut self, value: u32, echo: u32) -> Self {
+        self.options.timestamps = Some((value, echo));
+        self
+    }
+    /// What its IP header says of ECN.
+    pub(crate) fn codepoint(mut self, codepoint: Codepoint) -> Self {
+        self.codepoint = codepoint;
         self
     }
     pub(crate) fn data(mut self, payload: &[u8]) -> Self {
@@ -129,7 +148,9 @@ pub(crate) fn stream_bytes(seq: i64, len: usize) -> Vec<u8> {
 #[derive(Clone, Debug)]
 pub(crate) struct Said {
     pub(crate) at: Instant,
+    pub(crate) ip: ipv4::Header,
     pub(crate) header: Header,
+    pub(crate) options: Options,
     pub(crate) payload: Vec<u8>,
     pub(crate) line: String,
 }
@@ -194,22 +215,43 @@ impl Talk {
         talk
     }
 
+    /// The blocks of SACK of a segment that the host sent, in the numbers of the peer.
+    pub(crate) fn blocks(&self, said: &Said) -> Vec<(u32, u32)> {
+        let irs = SeqNum(self.setup.irs);
+        said.options.sack.as_slice().iter().map(|&(left, right)| (left - irs, right - irs)).collect()
+    }
+
     /// The peer's SYN, or with `ack` its SYN-ACK, as the setup has it.
     pub(crate) fn syn(&self, flags: &str) -> Seg {
         let mut syn = seg(flags, 0, 1).win(self.setup.peer_window);
         (syn.options.mss, syn.options.window_scale) = (self.setup.peer_mss, self.setup.peer_scale);
+        syn.options.sack_permitted = self.setup.peer_sack;
+        syn.options.timestamps = self.setup.peer_time.map(|time| (time, 0));
         syn
+    }
+
+    /// A connection that the peer opened, whose handshake took `ms`: the first sample of the round-trip time.
+    pub(crate) fn accepted_after(ms: u64, setup: Setup) -> Self {
+        let mut talk = Self::listening(setup);
+        talk.hears(talk.syn("S"));
+        assert_eq!(talk.take().len(), 1, "the SYN-ACK");
+        talk.passes_silently(ms);
+        let mut ack = seg("A", 1, 1).win(setup.peer_window);
+        ack.options.timestamps = setup.peer_time.map(|time| (time, 0));
+        talk.hears(ack);
+        assert_eq!(talk.take().len(), 0);
+        assert_eq!(talk.events(), ["Accepted"]);
+        talk
+    }
+
+    /// What there is to tell of the connection.
+    pub(crate) fn report(&self) -> Report {
+        self.stack.report(self.id.expect("there is a connection")).expect("it lives")
     }
 
     /// A connection that the peer opened, both sides having said nothing yet.
     pub(crate) fn accepted_with(setup: Setup) -> Self {
-        let mut talk = Self::listening(setup);
-        talk.hears(talk.syn("S"));
-        assert_eq!(talk.take().len(), 1, "the SYN-ACK");
-        talk.hears(seg("A", 1, 1).win(setup.peer_window));
-        assert_eq!(talk.take().len(), 0);
-        assert_eq!(talk.events(), ["Accepted"]);
-        talk
+        Self::accepted_after(0, setup)
     }
 
     pub(crate) fn accepted() -> Self {
@@ -249,7 +291,15 @@ impl Talk {
         bytes.extend(&segment.payload);
         let sum = Sum::pseudo_header(PEER, HOST, protocol::TCP, bytes.len()).with(&bytes).finish();
         bytes[CHECKSUM_AT..CHECKSUM_AT + 2].copy_from_slice(&sum.to_be_bytes());
-        self.hears_ip(protocol::TCP, HOST, &bytes);
+        self.hears_ip_with(segment.codepoint, protocol::TCP, HOST, &bytes);
+    }
+
+    /// A segment arrives that says which of the host's bytes the peer has out of order.
+    pub(crate) fn hears_sack(&mut self, mut segment: Seg, blocks: &[(u32, u32)]) {
+        for &(left, right) in blocks {
+            segment.options.sack.push(self.iss + left, self.iss + right);
+        }
+        self.hears(segment);
     }
 
     /// An ICMP error arrives about a segment that began at `seq` of the host.
@@ -267,8 +317,12 @@ impl Talk {
 
     /// An IPv4 packet of the peer arrives.
     pub(crate) fn hears_ip(&mut self, protocol: u8, to: Ipv4Addr, payload: &[u8]) {
+        self.hears_ip_with(Codepoint::NotEct, protocol, to, payload);
+    }
+
+    fn hears_ip_with(&mut self, codepoint: Codepoint, protocol: u8, to: Ipv4Addr, payload: &[u8]) {
         let mut packet = vec![0; ipv4::HEADER_LEN];
-        let header = ipv4::Header::new(protocol, PEER, to);
+        let header = ipv4::Header { ecn: codepoint.bits(), ..ipv4::Header::new(protocol, PEER, to) };
         header.emit(payload.len(), packet.first_chunk_mut().expect("made with this length"));
         packet.extend(payload);
         self.stack.handle_frame(self.now, &packet);
@@ -406,7 +460,7 @@ impl Talk {
         }
         let payload = bytes[header_len..].to_vec();
         let line = self.line(&header, &options, payload.len());
-        Said { at: self.now, header, payload, line }
+        Said { at: self.now, ip: packet.header, header, options, payload, line }
     }
 
     fn line(&self, header: &Header, options: &Options, len: usize) -> String {

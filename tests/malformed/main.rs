@@ -36,7 +36,8 @@ const TABLE: &[&[Case]] = &[
     table_connections::CLOSING,
 ];
 
-/// What no single frame causes; each has its own test in `limits`, or in `neighbours`.
+/// What no single frame causes; each has its own test in `limits`, in `neighbours`, or in the conversations about
+/// timestamps.
 const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::AddressNotReady,
     Drop::FragmentLimit,

@@ -1,7 +1,10 @@
 //! What ICMP must not answer (RFC 1122 3.2.2), and the echo that it must (3.2.2.6), whole and in fragments.
 
+use std::net::SocketAddrV4;
+
+use taphouse::drops::Drop;
 use taphouse::wire::ethernet::Mac;
-use taphouse::wire::icmpv4::Message;
+use taphouse::wire::icmpv4::{Message, Unreachable};
 use taphouse::wire::ipv4;
 
 use super::build::*;
@@ -152,4 +155,53 @@ fn a_hard_error_does_not_end_an_established_connection() {
     conn.ack = conn.ack.wrapping_add(9);
     world.give(&conn.segment(taphouse::wire::tcp::Flags::ACK, b""));
     world.assert_works(&mut conn);
+}
+
+#[test]
+fn a_packet_at_the_end_of_its_life_is_taken() {
+    // RFC 1122 3.2.1.7: "MUST NOT discard a datagram just because it was received with TTL less than 2".
+    let mut world = World::new(false);
+    for ttl in [0, 1] {
+        let request = patched(packet(1, &echo(1, 2, b"data")), 8, ttl);
+        assert_eq!(world.give(&ip_frame(&request)).len(), 1, "{ttl}");
+    }
+}
+
+#[test]
+fn an_error_has_no_type_of_service_and_quotes_the_header_and_eight_bytes() {
+    // RFC 1122 3.2.2.
+    let mut world = World::new(false);
+    let about = patched(packet(17, &udp(US, 1000, 53, b"some words more than eight bytes")), 1, 0xb8);
+    world.stack.handle_frame(world.now, &ip_frame(&about));
+    let (header, message) = put_together(&world.drain_raw());
+    assert_eq!((header.dscp, header.ecn), (0, 0));
+    let (message, quote) = Message::parse(&message).expect("an ICMP message");
+    assert_eq!(message, Message::Unreachable { code: Unreachable::Port, mtu: 0 });
+    assert_eq!(quote, &about[..28]);
+}
+
+#[test]
+fn a_redirect_is_counted_and_changes_nothing() {
+    // RFC 1122 3.2.2.2 would have the route changed; a host at the end of a TAP has one way only.
+    let mut world = World::new(false);
+    let quoted = packet_from(US, [203, 0, 113, 1].into(), 6, &[0; 8]);
+    let redirect = icmp(5, 1, u32::from_be_bytes([192, 0, 2, 9]), &quote(&quoted));
+    assert_eq!(world.give(&ip_frame(&packet(1, &redirect))), []);
+    assert_eq!(world.count(Drop::IcmpUnknownType), 1);
+}
+
+#[test]
+fn ephemeral_ports_are_dynamic_and_in_no_order() {
+    // RFC 6056 3.2 and 3.3.1.
+    let mut world = World::new(false);
+    world.introduce();
+    let config = taphouse::tcp::Config::default();
+    let mut ports = Vec::new();
+    for _ in 0..8 {
+        world.stack.connect(SocketAddrV4::new(PEER, 7), config).expect("a free port");
+        let [Answer::Tcp { port, .. }] = world.drain()[..] else { panic!("a SYN") };
+        ports.push(port);
+    }
+    assert!(ports.iter().all(|port| *port >= 49_152), "{ports:?}");
+    assert!(ports.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1), "{ports:?}");
 }
