@@ -96,9 +96,9 @@ impl Stack {
             if let Some(opening) = self.take_cookie(flow, segment) {
                 return self.accept(&opening, segment, payload, codepoint);
             }
-            // The data of a peer with a cookie may come before its ACK; a RST would end what is about to begin, and
-            // data comes again.
-            if payload.is_empty() || self.now >= self.cookies_until {
+            // What a peer with a cookie sends may overtake its ACK, and a RST would end what is about to begin.
+            let may_come = self.now < self.cookies_until && cookie::may_be_ours(self.now, header);
+            if !may_come {
                 self.refuse(flow, header, payload);
             }
             return Err(Drop::TcpAckUnmatched);

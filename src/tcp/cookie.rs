@@ -49,12 +49,10 @@ pub fn timestamp(now: Instant, numbers: Numbers, peer: &Peer) -> u32 {
 /// What a peer said whose ACK brings a cookie back; `None` if it is none of ours, or too old.
 pub fn peer(now: Instant, flow: Flow, header: &Header, options: &Options, key: &KeyedHash) -> Option<Peer> {
     let (cookie, irs) = (header.ack - 1, header.seq - 1);
-    let (made_at, mss) = (u64::from(cookie.0 >> 27), cookie.0 >> 24 & 7);
-    let spans_ago = age(now).wrapping_sub(made_at) & 31;
-    let is_recent = spans_ago <= 1;
-    let made_at = age(now).wrapping_sub(spans_ago);
+    let mss = cookie.0 >> 24 & 7;
+    let made_at = age(now).wrapping_sub(spans_since(now, cookie));
     let is_ours = made(made_at, mss, flow, irs, key) == cookie || fault::is(Fault::CookiesUnchecked);
-    if !(is_recent && is_ours) || header.flags.has(Flags::SYN | Flags::RST) {
+    if !(may_be_ours(now, header) && is_ours) || header.flags.has(Flags::SYN | Flags::RST) {
         return None;
     }
     let told = options.timestamps.map(|(_, echo)| echo & STAMP);
@@ -67,6 +65,15 @@ pub fn peer(now: Instant, flow: Flow, header: &Header, options: &Options, key: &
         timestamp: options.timestamps.map(|(value, _)| value),
         ecn: told.is_some_and(|told| told >> 5 & 1 == 1),
     })
+}
+
+/// An ACK may be for a cookie, for all that can be told when what it carries is not the first that follows.
+pub fn may_be_ours(now: Instant, header: &Header) -> bool {
+    spans_since(now, header.ack - 1) <= 1
+}
+
+fn spans_since(now: Instant, cookie: SeqNum) -> u64 {
+    age(now).wrapping_sub(u64::from(cookie.0 >> 27)) & 31
 }
 
 /// Spans of 64 s. The cookie shows the last five bits, and the hash is over all, so that none comes round again.

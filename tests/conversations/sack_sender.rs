@@ -265,7 +265,7 @@ fn after_a_timeout_what_was_reported_is_still_believed() {
     assert_eq!(talk.take().len(), 4);
     talk.passes_silently(40);
     hears(&mut talk, 0, &[(1, 2), (3, 4)]);
-    let resent = talk.pass(2000);
+    let resent = talk.pass(1500);
     assert!(
         resent.len() >= 3 && resent.iter().all(|(_, line)| *line == full(0) || *line == full(2)),
         "{resent:?}"
