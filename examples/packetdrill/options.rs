@@ -223,7 +223,7 @@ impl Host {
             (libc::SOL_SOCKET, libc::SO_RCVTIMEO) => time(socket.options.receive_timeout),
             (libc::SOL_SOCKET, libc::SO_SNDTIMEO) => time(socket.options.send_timeout),
             (libc::IPPROTO_TCP, libc::TCP_MAXSEG) if connection.is_some() => {
-                let report = connection.and_then(|connection| self.stack.report(connection.id));
+                let report = connection.and_then(|connection| self.stack.info(connection.id));
                 Value::Number(report.map_or(DEFAULT_MSS, |report| i32::from(report.mss)))
             }
             _ => Value::Number(socket.options.number(level, name)?),

@@ -138,7 +138,7 @@ impl Connection {
 
     /// Bytes that a read would give.
     pub(crate) fn readable(&self, stack: &Stack) -> usize {
-        self.unread_len() + stack.report(self.id).map_or(0, |report| report.unread)
+        self.unread_len() + stack.info(self.id).map_or(0, |report| report.unread)
     }
 
     // --- out -------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ impl Connection {
     /// but fills up the one that it has begun. A batch is at most half the peer's window, in whole segments.
     fn batch(&self, stack: &mut Stack, low: usize) -> usize {
         let unsent = stack.stream(self.id).unsent();
-        let Some(report) = stack.report(self.id) else { return 0 };
+        let Some(report) = stack.info(self.id) else { return 0 };
         let mss = usize::from(report.mss).max(1);
         let whole = (report.snd_wnd as usize / 2).clamp(mss, 65_000) / mss * mss;
         let begun = unsent % whole;
@@ -207,7 +207,7 @@ impl Connection {
     /// Sends whole segments, and keeps the rest until more comes, or the hold ends.
     fn hold(&mut self, stack: &mut Stack, piece: &[u8], mode: Mode) -> Outcome<()> {
         self.held.extend_from_slice(piece);
-        let mss = stack.report(self.id).map_or(536, |report| usize::from(report.mss).max(1));
+        let mss = stack.info(self.id).map_or(536, |report| usize::from(report.mss).max(1));
         let whole = self.held.len() / mss * mss;
         if whole > 0 {
             let whole = self.held.split_to(whole).freeze();
@@ -240,7 +240,7 @@ impl Connection {
 
     /// Looks at what a turn has changed.
     pub(crate) fn observe(&mut self, stack: &mut Stack, options: &Options) {
-        let Some(report) = stack.report(self.id) else { return };
+        let Some(report) = stack.info(self.id) else { return };
         self.state = report.state;
         let has_fin =
             matches!(report.state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait);

@@ -169,7 +169,7 @@ impl Caller {
                 self.say(&first);
                 self.state = State::Listing(0);
             }
-            Request::Connection(id) => match house.vitals.stack.report(id) {
+            Request::Connection(id) => match house.vitals.stack.info(id) {
                 Some(found) => {
                     self.say(&ok);
                     self.say(&report::connection(id, &found));
@@ -208,7 +208,7 @@ impl Caller {
     }
 
     fn list<D: Link>(&mut self, house: &House<'_, D>, from: usize) {
-        let reports = house.vitals.stack.reports(from, PIECE);
+        let reports = house.vitals.stack.infos(from, PIECE);
         let Some((last, _)) = reports.last() else { return self.end() };
         self.state = State::Listing(last.index() + 1);
         reports.iter().for_each(|(id, found)| self.say(&report::connection(*id, found)));

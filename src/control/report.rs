@@ -7,7 +7,7 @@ use crate::link::Link;
 use crate::link::impair::{Impair, Tally};
 use crate::serve::vitals::Snapshot;
 use crate::stack::ConnId;
-use crate::tcp::report::Report;
+use crate::tcp::info::ConnectionInfo;
 use crate::time::{Duration, Instant};
 
 pub(super) fn population(vitals: &Snapshot<'_>) -> Json {
@@ -15,8 +15,8 @@ pub(super) fn population(vitals: &Snapshot<'_>) -> Json {
     Json::Object(gauges.collect())
 }
 
-pub(super) fn connection(id: ConnId, report: &Report) -> Json {
-    let Report {
+pub(super) fn connection(id: ConnId, report: &ConnectionInfo) -> Json {
+    let ConnectionInfo {
         flow,
         state,
         is_active,
@@ -86,14 +86,14 @@ pub(super) fn connection(id: ConnId, report: &Report) -> Json {
         "segments_received": tally.segments_received,
         "segments_sent": tally.segments_sent,
         "segments_resent": tally.segments_resent,
-        "timeouts": tally.timeouts,
-        "fast_recoveries": tally.fast_recoveries,
-        "loss_probes": tally.loss_probes,
-        "losses_repaired_by_probes": tally.probe_repairs,
-        "spurious_undos": tally.spurious_undos,
-        "ecn_reductions": tally.ecn_reductions,
-        "dsacks": tally.dsacks,
-        "mtu_reductions": tally.mtu_reductions,
+        "timeouts": tally.mechanisms.timeouts,
+        "fast_recoveries": tally.mechanisms.fast_recoveries,
+        "loss_probes": tally.mechanisms.loss_probes,
+        "losses_repaired_by_probes": tally.mechanisms.probe_repairs,
+        "spurious_undos": tally.mechanisms.spurious_undos,
+        "ecn_reductions": tally.mechanisms.ecn_reductions,
+        "dsacks": tally.mechanisms.dsacks,
+        "mtu_reductions": tally.mechanisms.mtu_reductions,
     })
 }
 
@@ -114,7 +114,9 @@ pub(super) fn neighbour(entry: &Entry, now: Instant) -> Json {
 pub(super) fn counters(vitals: &Snapshot<'_>) -> Json {
     let counters = vitals.counters().into_iter().map(|(name, _, value)| (name.to_owned(), json!(value)));
     let drops = vitals.stack.drops().iter().map(|(drop, count)| (drop.name().to_owned(), json!(count)));
-    let counters: Map<String, Json> = counters.collect();
+    let mechanisms = vitals.stack.counters().mechanisms;
+    let mechanisms = mechanisms.iter().map(|(name, _, value)| (format!("tcp_{name}"), json!(value)));
+    let counters: Map<String, Json> = counters.chain(mechanisms).collect();
     let drops: Map<String, Json> = drops.collect();
     json!({ "counters": counters, "now": population(vitals), "drops": drops })
 }

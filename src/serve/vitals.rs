@@ -31,7 +31,7 @@ pub struct Snapshot<'a> {
 
 impl Snapshot<'_> {
     /// What only grows: name, explanation, value.
-    pub fn counters(&self) -> [(&'static str, &'static str, u64); 17] {
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 19] {
         let c = self.stack.counters();
         [
             ("frames_received", "Frames handed to the stack", c.frames_received),
@@ -44,6 +44,8 @@ impl Snapshot<'_> {
             ("tcp_resent_segments", "Segments sent more than once", c.resent),
             ("tcp_resets_sent", "RSTs sent", c.resets_sent),
             ("tcp_challenges_sent", "Challenge ACKs sent (RFC 5961)", c.challenges_sent),
+            ("tcp_cookies_sent", "SYN-ACKs sent with a cookie (RFC 4987)", c.cookies_sent),
+            ("tcp_cookies_accepted", "Connections that a cookie brought about", c.cookies_accepted),
             ("icmp_echoes", "Echo requests answered", c.echoes),
             ("icmp_errors_sent", "ICMP errors sent", c.icmp_errors_sent),
             ("http_requests", "Requests on connections that are over", self.serve.requests),
@@ -71,6 +73,11 @@ impl Snapshot<'_> {
             for (name, help, value) in self.counters() {
                 writeln!(out, "# HELP taphouse_{name}_total {help}.\n# TYPE taphouse_{name}_total counter")?;
                 writeln!(out, "taphouse_{name}_total {value}")?;
+            }
+            for (name, help, value) in self.stack.counters().mechanisms.iter() {
+                let help = help.trim().trim_end_matches('.');
+                writeln!(out, "# HELP taphouse_tcp_{name}_total {help}.")?;
+                writeln!(out, "# TYPE taphouse_tcp_{name}_total counter\ntaphouse_tcp_{name}_total {value}")?;
             }
             for (name, help, value) in self.gauges() {
                 writeln!(out, "# HELP taphouse_{name} {help}.\n# TYPE taphouse_{name} gauge")?;

@@ -8,6 +8,7 @@ use slab::Slab;
 use super::{Event, Place, Stack, TimerKey};
 use crate::fault::{self, Fault};
 use crate::mail::Address;
+use crate::tcp::info::Mechanisms;
 use crate::tcp::time_wait::Last;
 use crate::tcp::{Cause, Connection, State};
 use crate::wheel::TimerId;
@@ -76,6 +77,8 @@ pub(super) struct Slot {
     /// The flow is no longer ours: in TIME-WAIT, or closed.
     is_detached: bool,
     is_released: bool,
+    /// What of its mechanisms is in the counters of the stack.
+    counted: Mechanisms,
 }
 
 impl Connections {
@@ -124,6 +127,7 @@ impl Stack {
             is_dirty: false,
             is_detached: false,
             is_released: false,
+            counted: Mechanisms::default(),
         });
         self.flows.insert(flow, Place::Connection(index));
         self.touch(index);
@@ -148,6 +152,11 @@ impl Stack {
         self.connections.slots[index as usize].is_dirty = false;
         self.tell(index);
         let slot = &mut self.connections.slots[index as usize];
+        let mechanisms = slot.connection.mechanisms();
+        if mechanisms != slot.counted {
+            self.counters.mechanisms.add(&slot.counted, &mechanisms);
+            slot.counted = mechanisms;
+        }
         let state = slot.connection.state();
         let is_over = matches!(state, State::Closed | State::TimeWait);
         if is_over && !std::mem::replace(&mut slot.is_detached, true) {

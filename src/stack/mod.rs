@@ -116,6 +116,8 @@ pub struct Counters {
     pub cookies_sent: u64,
     /// Connections that a cookie brought about.
     pub cookies_accepted: u64,
+    /// What the mechanisms of all connections did.
+    pub mechanisms: tcp::info::MechanismTotals,
     /// Echo requests answered.
     pub echoes: u64,
     /// ICMP errors sent.
@@ -373,14 +375,14 @@ impl Stack {
 
     /// Up to `count` connections whose places in the table are `from` or later, and where to go on. Looks at as many
     /// places as it must: for rare reports.
-    pub fn reports(&self, from: usize, count: usize) -> Vec<(ConnId, tcp::report::Report)> {
-        self.connections.starting_at(from).take(count).map(|(id, c)| (id, c.report(self.now))).collect()
+    pub fn infos(&self, from: usize, count: usize) -> Vec<(ConnId, tcp::info::ConnectionInfo)> {
+        self.connections.starting_at(from).take(count).map(|(id, c)| (id, c.info(self.now))).collect()
     }
 
     /// What there is to tell of a connection, if it still is there.
-    pub fn report(&self, id: ConnId) -> Option<tcp::report::Report> {
+    pub fn info(&self, id: ConnId) -> Option<tcp::info::ConnectionInfo> {
         let found = self.connections.starting_at(id.index()).next();
-        found.filter(|(other, _)| *other == id).map(|(_, c)| c.report(self.now))
+        found.filter(|(other, _)| *other == id).map(|(_, c)| c.info(self.now))
     }
 
     /// What is known of the neighbours.

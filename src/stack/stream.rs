@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use bytes::Bytes;
 
 use super::{ConnId, Stack};
+use crate::tcp::info::ConnectionInfo;
 use crate::tcp::{Connection, ReadError, State, WriteError};
 use crate::time::{Duration, Instant};
 
@@ -118,6 +119,12 @@ impl<'a> Stream<'a> {
     /// Unread bytes up to the end of the peer's urgent data.
     pub fn urgent(&mut self) -> Option<usize> {
         self.connection().urgent()
+    }
+
+    /// All that there is to tell of the connection.
+    pub fn info(&mut self) -> ConnectionInfo {
+        let now = self.stack.now;
+        self.connection().info(now)
     }
 
     /// The state of RFC 9293.

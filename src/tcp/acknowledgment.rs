@@ -120,7 +120,7 @@ impl Connection {
             return;
         }
         news.dsack = Some(right);
-        self.tally.dsacks += 1;
+        self.tally.mechanisms.dsacks += 1;
         self.rack.handle_dsack(self.snd.una, self.snd.nxt);
         let segments = (right - left).div_ceil(u32::from(self.snd.mss));
         if let Some(undo) = &mut self.recovery.undo {
@@ -265,7 +265,7 @@ impl Connection {
             self.recovery.probe = None;
         }
         let has_repaired = probe.is_resent && is_past && !had_arrived;
-        self.tally.probe_repairs += u64::from(has_repaired);
+        self.tally.mechanisms.probe_repairs += u32::from(has_repaired);
         has_repaired && self.recovery.is_open()
     }
 
@@ -295,7 +295,7 @@ impl Connection {
     fn undo_reduction(&mut self, now: Instant) {
         let Some(undo) = self.recovery.undo.take() else { return };
         log::debug!("{:?} takes back a reduction of its window", self.flow);
-        self.tally.spurious_undos += 1;
+        self.tally.mechanisms.spurious_undos += 1;
         self.congestion.undo(undo.before);
         if undo.is_timeout {
             self.rtt.handle_spurious_timeout();
@@ -349,7 +349,7 @@ impl Connection {
         let is_marked = has_ece && self.ecn.handle_echo(self.snd.una, self.snd.nxt);
         match self.recovery.phase {
             Phase::Open if news.is_lossy || is_marked => {
-                self.tally.ecn_reductions += u64::from(is_marked);
+                self.tally.mechanisms.ecn_reductions += u32::from(is_marked);
                 self.begin_fast_recovery(now, news);
             }
             Phase::Open => {
@@ -394,7 +394,7 @@ impl Connection {
         let cwnd = self.congestion.window();
         self.congestion.handle_loss(if self.is_cwnd_limited { cwnd } else { flight + news.acked });
         self.ecn.handle_reduced(self.snd.nxt);
-        self.tally.fast_recoveries += 1;
+        self.tally.mechanisms.fast_recoveries += 1;
         let reported = self.board.sacked_bytes() + self.counted_duplicates();
         let recover_fs = (flight.saturating_sub(reported)).saturating_add(news.delivered);
         let mut prr = Prr::new(recover_fs, self.congestion.slow_start_threshold());

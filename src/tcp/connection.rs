@@ -11,13 +11,13 @@ use super::ecn::{self, Ecn};
 use super::error::{Cause, ReadError, WriteError};
 use super::flow::Flow;
 use super::handshake::{self, Opening, Peer};
+use super::info::{Mechanisms, Tally};
 use super::isn::Numbers;
 use super::pacing::Pacing;
 use super::path_mtu::PathMtu;
 use super::rack::Rack;
 use super::receiver::Receiver;
 use super::recovery::Recovery;
-use super::report::Tally;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
 use super::sender::Sender;
@@ -305,6 +305,11 @@ impl Connection {
         self.ts.recent().map(|recent| (self.ts.value(now), recent))
     }
 
+    /// How often its mechanisms were at work.
+    pub fn mechanisms(&self) -> Mechanisms {
+        self.tally.mechanisms
+    }
+
     /// Bytes of payload held for either direction.
     pub fn memory(&self) -> usize {
         self.snd.buffer.len() + self.rcv.memory()
@@ -464,7 +469,7 @@ impl Connection {
             return false;
         }
         if self.state.is_synchronized() && self.path.handle_too_big(now, mtu, len) {
-            self.tally.mtu_reductions += 1;
+            self.tally.mechanisms.mtu_reductions += 1;
             self.handle_path_mtu();
             self.resend_flight(now);
         }

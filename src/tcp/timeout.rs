@@ -98,7 +98,7 @@ impl Connection {
     }
 
     fn handle_retransmission_timeout(&mut self, now: Instant) {
-        self.tally.timeouts += 1;
+        self.tally.mechanisms.timeouts += 1;
         if fault::is(Fault::NoRetransmission) {
             return;
         }
@@ -160,7 +160,7 @@ impl Connection {
         let is_full = first >= u32::from(self.snd.mss);
         if is_repeated && is_full && self.path.handle_black_hole(now) {
             log::debug!("{:?} tries smaller segments", self.flow);
-            self.tally.mtu_reductions += 1;
+            self.tally.mechanisms.mtu_reductions += 1;
             self.handle_path_mtu();
         }
     }

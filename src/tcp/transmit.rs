@@ -142,7 +142,7 @@ impl Connection {
         if self.board.fate(index) != Fate::InFlight {
             return None;
         }
-        self.tally.loss_probes += 1;
+        self.tally.mechanisms.loss_probes += 1;
         let room = self.room_in_segment();
         if let NewData::Segment(len, fin) = self.snd.next_segment(u32::MAX, 0, false, room) {
             let departure = self.send_new(now, len, fin, payload);

@@ -106,12 +106,12 @@ pub(crate) fn an_echo_reduces_the_window_once_a_round_trip() {
         talk.hears(seg("AE", 1, i64::from(1 + n * MSS)));
     }
     let report = talk.report();
-    assert_eq!((report.tally.ecn_reductions, report.ssthresh), (1, 5 * MSS));
+    assert_eq!((report.tally.mechanisms.ecn_reductions, report.ssthresh), (1, 5 * MSS));
     assert_eq!(report.tally.segments_resent, 0, "nothing was lost");
     let said = marks(&mut talk);
     assert_eq!(said[0].0, "AC");
     assert!(said[1..].iter().all(|(flags, _)| !flags.contains('C')), "{said:?}");
     // In the next round trip an echo counts again.
     talk.hears(seg("AE", 1, i64::from(1 + 11 * MSS)));
-    assert_eq!(talk.report().tally.ecn_reductions, 2);
+    assert_eq!(talk.report().tally.mechanisms.ecn_reductions, 2);
 }

@@ -13,7 +13,7 @@ use taphouse::ip::subnet::Subnet;
 use taphouse::rand::Seed;
 use taphouse::stack::{Config, ConnId, Event, ListenConfig, Stack, Stream};
 use taphouse::tcp::ecn::Codepoint;
-use taphouse::tcp::report::Report;
+use taphouse::tcp::info::ConnectionInfo;
 use taphouse::tcp::{self, ReadError, State};
 use taphouse::time::{Duration, Instant};
 use taphouse::wire::checksum::Sum;
@@ -245,8 +245,8 @@ impl Talk {
     }
 
     /// What there is to tell of the connection.
-    pub(crate) fn report(&self) -> Report {
-        self.stack.report(self.id.expect("there is a connection")).expect("it lives")
+    pub(crate) fn report(&self) -> ConnectionInfo {
+        self.stack.info(self.id.expect("there is a connection")).expect("it lives")
     }
 
     /// A connection that the peer opened, both sides having said nothing yet.

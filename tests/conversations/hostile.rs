@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use taphouse::rand::{Purpose, Rng, Seed};
 use taphouse::tcp::ecn::Mode;
-use taphouse::tcp::report::Report;
+use taphouse::tcp::info::ConnectionInfo;
 use taphouse::tcp::{self, Algorithm};
 use taphouse::time::Duration;
 
@@ -104,7 +104,7 @@ impl Game {
     }
 
     /// Up to four blocks: of whole segments or not, within what is in flight or not, upside down at times.
-    fn blocks(&mut self, report: &Report, una: i64, flight: i64) -> Vec<(u32, u32)> {
+    fn blocks(&mut self, report: &ConnectionInfo, una: i64, flight: i64) -> Vec<(u32, u32)> {
         let count = self.one_of(&[0, 0, 1, 2, 3, 4]);
         let block = |game: &mut Self| {
             let unit = game.one_of(&[1, u64::from(report.mss)]);

@@ -124,7 +124,7 @@ impl Game {
             self.talk.stack.stream(id).release();
         }
         self.pass(1_000_000);
-        assert_eq!(self.talk.stack.population(), (0, 0, 0), "{:?}", self.talk.stack.reports(0, 9));
+        assert_eq!(self.talk.stack.population(), (0, 0, 0), "{:?}", self.talk.stack.infos(0, 9));
         assert_eq!(self.talk.stack.poll_timeout(), None);
     }
 }

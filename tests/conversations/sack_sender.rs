@@ -155,7 +155,7 @@ fn a_retransmission_that_is_lost_is_found_without_a_timeout() {
     hears(&mut talk, 0, &[(1, 12)]);
     let said = lines(&mut talk);
     assert_eq!(said[0], full(0), "{said:?}");
-    assert_eq!(talk.report().tally.timeouts, 0);
+    assert_eq!(talk.report().tally.mechanisms.timeouts, 0);
 }
 
 #[test]
@@ -168,7 +168,7 @@ pub(crate) fn a_lost_tail_is_probed_after_two_round_trips() {
     talk.passes_silently(40);
     hears(&mut talk, 0, &[(2, 3)]);
     assert_eq!(talk.pass(11).first().map(|(_, line)| line.clone()), Some(full(0)));
-    assert_eq!((talk.report().tally.loss_probes, talk.report().tally.timeouts), (1, 0));
+    assert_eq!((talk.report().tally.mechanisms.loss_probes, talk.report().tally.mechanisms.timeouts), (1, 0));
 }
 
 #[test]
@@ -195,7 +195,10 @@ fn a_loss_that_the_probe_repaired_reduces_the_window() {
         assert_eq!(talk.take().len(), 1);
         hears(&mut talk, 4, &[]);
         let tally = talk.report().tally;
-        assert_eq!((tally.probe_repairs, tally.fast_recoveries), (reductions, reductions));
+        assert_eq!(
+            (tally.mechanisms.probe_repairs, tally.mechanisms.fast_recoveries),
+            (reductions, reductions)
+        );
     }
 }
 
@@ -208,7 +211,10 @@ pub(crate) fn a_reduction_that_proves_needless_is_taken_back() {
     assert!(talk.report().is_recovering);
     talk.hears_sack(seg("A", 1, i64::from(1 + 10 * MSS)), &[(1, 1 + MSS)]);
     let report = talk.report();
-    assert_eq!((report.tally.spurious_undos, report.ssthresh, report.is_recovering), (1, u32::MAX, false));
+    assert_eq!(
+        (report.tally.mechanisms.spurious_undos, report.ssthresh, report.is_recovering),
+        (1, u32::MAX, false)
+    );
     assert!(report.cwnd >= 10 * MSS, "{}", report.cwnd);
 }
 
@@ -270,5 +276,5 @@ fn after_a_timeout_what_was_reported_is_still_believed() {
         resent.len() >= 3 && resent.iter().all(|(_, line)| *line == full(0) || *line == full(2)),
         "{resent:?}"
     );
-    assert!(talk.report().tally.timeouts > 0);
+    assert!(talk.report().tally.mechanisms.timeouts > 0);
 }

@@ -136,7 +136,10 @@ fn a_timeout_that_was_not_needed_is_taken_back() {
     assert!(talk.report().is_recovering);
     talk.hears(seg("A", 1, 1 + FULL as i64).ts(THEN + 250, first));
     let report = talk.report();
-    assert_eq!((report.tally.spurious_undos, report.is_recovering, report.ssthresh), (1, false, u32::MAX));
+    assert_eq!(
+        (report.tally.mechanisms.spurious_undos, report.is_recovering, report.ssthresh),
+        (1, false, u32::MAX)
+    );
     assert!(report.cwnd as usize >= 10 * FULL);
 }
 

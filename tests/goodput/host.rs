@@ -194,7 +194,7 @@ impl Host for Ours {
     }
 
     fn probe(&self) -> Option<Probe> {
-        let report = self.stack.report(self.id?)?;
+        let report = self.stack.info(self.id?)?;
         Some(Probe {
             cwnd: report.cwnd,
             ssthresh: report.ssthresh,
@@ -203,7 +203,7 @@ impl Host for Ours {
             rto: report.rto,
             is_recovering: report.is_recovering,
             resent: report.tally.segments_resent,
-            timeouts: report.tally.timeouts,
+            timeouts: report.tally.mechanisms.timeouts.into(),
         })
     }
 }

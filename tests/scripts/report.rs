@@ -1,6 +1,6 @@
 //! The fields of a report by their names, so that scripts may ask for those that come later too.
 
-use taphouse::tcp::report::Report;
+use taphouse::tcp::info::ConnectionInfo;
 use taphouse::time::Duration;
 use taphouse::wire::seq::SeqNum;
 
@@ -11,7 +11,12 @@ use super::script::Value;
 ///
 /// # Errors
 /// What it is, for people.
-pub(crate) fn check(report: &Report, origins: Origins, name: &str, wanted: &Value) -> Result<(), String> {
+pub(crate) fn check(
+    report: &ConnectionInfo,
+    origins: Origins,
+    name: &str,
+    wanted: &Value,
+) -> Result<(), String> {
     let got = read(report, origins, name).ok_or_else(|| format!("`{name}` is not in the report"))?;
     let matches = match (&got, wanted) {
         (Got::Number(got), Value::Number(wanted)) => wanted.has(*got),
@@ -29,7 +34,7 @@ enum Got {
     Text(String),
 }
 
-fn read(report: &Report, origins: Origins, name: &str) -> Option<Got> {
+fn read(report: &ConnectionInfo, origins: Origins, name: &str) -> Option<Got> {
     let host_number = |n| Some(Got::Number(origins.host_number(SeqNum(n))));
     match name {
         "snd_una" => host_number(report.snd_una),
@@ -47,7 +52,7 @@ fn read(report: &Report, origins: Origins, name: &str) -> Option<Got> {
     }
 }
 
-/// The field of a structure as its `{:#?}` shows it; `tally.timeouts` for one of a structure in it. Text loses its
+/// The field of a structure as its `{:#?}` shows it; `tally.mechanisms.timeouts` for one of a structure in it. Text loses its
 /// quotes, and `Some(7)` its `Some`.
 pub(crate) fn field(shown: &str, path: &str) -> Option<String> {
     let mut lines = shown.lines();

@@ -391,11 +391,11 @@ impl<'a> Player<'a> {
         if got == wanted { Ok(()) } else { Err(format!("the state is {}", got.name())) }
     }
 
-    fn report(&self) -> Result<taphouse::tcp::report::Report, String> {
+    fn report(&self) -> Result<taphouse::tcp::info::ConnectionInfo, String> {
         let stack = &self.host.stack;
         let found = match self.id {
-            Some(id) => stack.report(id),
-            None => stack.reports(0, 1).into_iter().next().map(|(_, report)| report),
+            Some(id) => stack.info(id),
+            None => stack.infos(0, 1).into_iter().next().map(|(_, report)| report),
         };
         found.ok_or_else(|| "there is no connection".into())
     }

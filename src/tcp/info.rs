@@ -1,4 +1,5 @@
-//! What a connection tells of itself: the variables of RFC 9293 3.3.1, 6298 and 5681, and what it has moved.
+//! What a connection tells of itself, as `tcp_info` does in Linux: the variables of RFC 9293 3.3.1, 6298, 5681 and 8985,
+//! and what it has moved.
 
 use super::congestion::Algorithm;
 use super::connection::Connection;
@@ -20,27 +21,56 @@ pub struct Tally {
     pub segments_resent: u64,
     /// Payload bytes sent again.
     pub bytes_resent: u64,
+    /// How often each mechanism was at work.
+    pub mechanisms: Mechanisms,
+}
+
+macro_rules! mechanisms {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// How often each mechanism of recovery and congestion control was at work.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Mechanisms { $($(#[doc = $doc])+ pub $name: u32,)+ }
+
+        /// The same of many connections.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct MechanismTotals { $($(#[doc = $doc])+ pub $name: u64,)+ }
+
+        impl MechanismTotals {
+            /// Adds what is in `now` and was not in `before`.
+            pub fn add(&mut self, before: &Mechanisms, now: &Mechanisms) {
+                $(self.$name += u64::from(now.$name.wrapping_sub(before.$name));)+
+            }
+
+            /// Name, explanation and value of each.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), concat!($($doc),+), self.$name),)+].into_iter()
+            }
+        }
+    };
+}
+
+mechanisms! {
     /// Times that the retransmission timer expired.
-    pub timeouts: u64,
+    timeouts,
     /// Times that fast recovery began.
-    pub fast_recoveries: u64,
+    fast_recoveries,
     /// Loss probes sent (RFC 8985 7).
-    pub loss_probes: u64,
+    loss_probes,
     /// Losses that a loss probe repaired.
-    pub probe_repairs: u64,
-    /// Reductions of the window that were taken back.
-    pub spurious_undos: u64,
-    /// Reductions of the window that the peer asked for by ECE.
-    pub ecn_reductions: u64,
-    /// Times that packets became smaller, since the path takes no larger ones.
-    pub mtu_reductions: u64,
-    /// D-SACKs received: the peer had what came again.
-    pub dsacks: u64,
+    probe_repairs,
+    /// Reductions of the window that were taken back (RFC 3522, RFC 3708, RFC 5682).
+    spurious_undos,
+    /// Reductions of the window that the peer asked for by ECE (RFC 3168).
+    ecn_reductions,
+    /// D-SACKs received: the peer had what came again (RFC 2883).
+    dsacks,
+    /// Times that packets became smaller, since the path takes no larger ones (RFC 1191, RFC 4821).
+    mtu_reductions,
 }
 
 /// Everything about a connection that a person may want to know.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct ConnectionInfo {
     /// Which connection.
     pub flow: Flow,
     /// Its state.
@@ -115,11 +145,11 @@ pub struct Report {
 
 impl Connection {
     /// What there is to tell at this moment.
-    pub fn report(&self, now: Instant) -> Report {
+    pub fn info(&self, now: Instant) -> ConnectionInfo {
         let timers = Timer::ALL
             .into_iter()
             .filter_map(|timer| self.timers.deadline(timer).map(|at| (timer.name(), at.since(now))));
-        Report {
+        ConnectionInfo {
             flow: self.flow,
             state: self.state,
             is_active: self.is_active,
