@@ -50,7 +50,7 @@ pub const SEND_BUFFER: usize = 512 << 10;
 /// Received bytes of one connection that nobody has read. Beyond: the window is closed.
 pub const RECEIVE_BUFFER: usize = 512 << 10;
 /// Segments of one connection that are in flight. Beyond: nothing new leaves before an ACK.
-pub const SEGMENTS_IN_FLIGHT: usize = 16_384;
+pub const SEGMENTS_IN_FLIGHT: usize = 4096;
 /// Pieces of out-of-order data of one connection. Beyond: `tcp_reassembly_limit`; the peer sends it again.
 pub const OUT_OF_ORDER_PIECES: usize = 1024;
 

@@ -205,6 +205,9 @@ impl Stack {
                 let newest = segment.options.timestamps.map(|(value, _)| value);
                 let half_open = &mut self.half_open[index as usize];
                 half_open.peer.timestamp = half_open.peer.timestamp.and(newest.or(half_open.peer.timestamp));
+                let (timer, next) = (half_open.timer, self.now + half_open.retransmit_after());
+                // The peer is there: it is not given up before it could have heard this answer.
+                self.wheel.set(timer, Some(next));
                 self.send_syn_ack(index);
                 return Ok(());
             }

@@ -14,7 +14,7 @@
 use super::congestion::Ack;
 use super::connection::Connection;
 use super::prr::{Delivery, Prr};
-use super::rack::Circumstances;
+use super::rack::{Circumstances, DUPLICATE_THRESHOLD};
 use super::recovery::{Frto, Phase};
 use super::scoreboard::{Fate, Scoreboard, Sent, Verdict};
 use super::sender::NewData;
@@ -80,10 +80,13 @@ impl Connection {
         if self.was_unfounded(ack, &news) {
             self.undo_reduction(now);
         }
-        news.is_lossy |= self.detect_losses(now);
-        self.judge_path_probe(now, &mut news);
-        news.is_lossy |= self.has_probe_repaired(ack, &news);
-        self.advance_recovery(now, &news, ack.has_ece);
+        self.judge_path_probe_delivered();
+        // An ACK without news is cheap, whatever it repeats.
+        if news.has_moved || news.delivered > 0 {
+            news.is_lossy |= self.detect_losses(now);
+        }
+        let is_congested = self.has_probe_repaired(ack, &news) | self.is_marked(ack);
+        self.advance_recovery(now, &news, is_congested);
         self.set_pace();
         self.arm_guard(now);
     }
@@ -108,7 +111,8 @@ impl Connection {
         for &(left, right) in &*ascending {
             let left = left.max(una);
             if left.lt(right) && left.ge(ack.ack) && right.le(nxt) {
-                self.deliver(now, ack, news, |board, delivered| {
+                // What such an ACK echoes is what came last in order, and tells nothing of this.
+                self.deliver(now, None, news, |board, delivered| {
                     board.handle_sack(una, (left, right), delivered);
                 });
             }
@@ -122,9 +126,8 @@ impl Connection {
         news.dsack = Some(right);
         self.tally.mechanisms.dsacks += 1;
         self.rack.handle_dsack(self.snd.una, self.snd.nxt);
-        let segments = (right - left).div_ceil(u32::from(self.snd.mss));
         if let Some(undo) = &mut self.recovery.undo {
-            undo.handle_dsack(left, segments);
+            undo.handle_dsack(left);
         }
     }
 
@@ -135,7 +138,7 @@ impl Connection {
         let mut first = None;
         let mut resent_at = None;
         let sacked = self.board.sacked_bytes();
-        self.deliver(now, ack, news, |board, delivered| {
+        self.deliver(now, ack.echo, news, |board, delivered| {
             board.handle_ack(una, ack.ack, |start, segment| {
                 resent_at = resent_at.max(segment.is_resent.then_some(segment.at));
                 if segment.fate != Fate::Sacked {
@@ -165,7 +168,7 @@ impl Connection {
     fn deliver(
         &mut self,
         now: Instant,
-        ack: Acknowledgment<'_>,
+        echo: Option<u32>,
         news: &mut News,
         walk: impl FnOnce(&mut Scoreboard, &mut dyn FnMut(SeqNum, &Sent)),
     ) {
@@ -174,8 +177,7 @@ impl Connection {
         let (is_watched, recover) = (recovery.is_after_timeout(), recovery.recover);
         walk(board, &mut |start, segment| {
             let passed = now.since(segment.at);
-            let is_for_earlier =
-                ack.echo.is_some_and(|echo| timestamps::is_before(echo, ts.value(segment.at)));
+            let is_for_earlier = echo.is_some_and(|echo| timestamps::is_before(echo, ts.value(segment.at)));
             rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
             news.delivered += segment.end - start;
             if !segment.is_resent {
@@ -190,6 +192,10 @@ impl Connection {
     /// Without SACK: one more segment has arrived, nobody knows which.
     fn take_duplicate(&mut self, news: &mut News) {
         news.is_duplicate = true;
+        if self.recovery.duplicates >= (self.board.len() as u32).max(DUPLICATE_THRESHOLD) {
+            // More than there are segments that they could stand for.
+            return;
+        }
         if self.recovery.is_after_timeout() && self.snd.nxt.le(self.recovery.recover) {
             // The answers to what was in flight at the timeout; all of it is taken for lost already.
             return;
@@ -277,14 +283,13 @@ impl Connection {
         }
         // Without SACK a partial ACK tells of another loss, of which nothing else would.
         // And with it, one segment that had not been lost says nothing of the others; D-SACKs do.
-        let is_one_of_many =
-            self.recovery.is_lossy && (undo.unreported != Some(1) || self.board.lost_bytes() > 0);
+        let is_one_of_many = self.recovery.is_lossy && (undo.resent != 1 || self.board.lost_bytes() > 0);
         let tells_of_loss = if self.uses_sack { is_one_of_many } else { news.is_lossy };
         let is_for_original =
             news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
         let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
         // What was taken for lost has come before any of it was sent again.
-        let has_come = self.recovery.is_lossy && !undo.has_resent && self.board.lost_bytes() == 0;
+        let has_come = self.recovery.is_lossy && undo.resent == 0 && self.board.lost_bytes() == 0;
         is_for_original
             || is_original_in_second
             || has_come
@@ -306,22 +311,24 @@ impl Connection {
         self.rto_from = now;
     }
 
-    /// RFC 4821 7.6: the larger segment that probes the path has arrived, or it is lost; if nothing else is, that is
-    /// no sign of congestion.
-    fn judge_path_probe(&mut self, now: Instant, news: &mut News) {
-        let Some(end) = self.path.probe() else { return };
-        if self.snd.una.ge(end) {
+    /// RFC 4821 7.6: the larger segment that probes the path has arrived.
+    fn judge_path_probe_delivered(&mut self) {
+        if self.path.probe().is_some_and(|end| self.snd.una.ge(end)) {
             self.path.handle_probe_delivered();
-            return self.handle_path_mtu();
+            self.handle_path_mtu();
         }
+    }
+
+    /// RFC 4821 7.6: that segment is lost, perhaps; if nothing else is, it is no sign of congestion, but for its size.
+    fn is_path_probe_alone(&mut self, now: Instant) -> bool {
+        let Some(end) = self.path.probe() else { return false };
         let lost = self.board.lost_len_of(self.snd.una, end);
         if lost > 0 {
             self.path.handle_probe_lost(now);
-            if lost == self.board.lost_bytes() && self.recovery.is_open() {
-                news.is_lossy = false;
-                self.recovery.is_first_due = true;
-            }
         }
+        let is_alone = lost > 0 && lost == self.board.lost_bytes() && self.recovery.is_open();
+        self.recovery.is_first_due |= is_alone;
+        is_alone
     }
 
     /// RFC 8985 6.2, step 5. True when something more is lost.
@@ -333,7 +340,7 @@ impl Connection {
         let circumstances = self.circumstances();
         let (any, look_again) = self.rack.detect_losses(now, self.snd.una, &mut self.board, circumstances);
         self.reorder_at = look_again;
-        any
+        any && !self.is_path_probe_alone(now)
     }
 
     pub(super) fn circumstances(&self) -> Circumstances {
@@ -344,13 +351,19 @@ impl Connection {
         }
     }
 
-    fn advance_recovery(&mut self, now: Instant, news: &News, has_ece: bool) {
+    /// RFC 3168 6.1.2: a router was congested.
+    fn is_marked(&mut self, ack: Acknowledgment<'_>) -> bool {
+        let is_marked = ack.has_ece && self.ecn.handle_echo(self.snd.una, self.snd.nxt);
+        self.tally.mechanisms.ecn_reductions += u32::from(is_marked && self.recovery.is_open());
+        is_marked
+    }
+
+    /// `is_congested` says that the window is to be reduced though nothing is to be sent again for it.
+    fn advance_recovery(&mut self, now: Instant, news: &News, is_congested: bool) {
         let is_over = self.snd.una.ge(self.recovery.recover);
-        let is_marked = has_ece && self.ecn.handle_echo(self.snd.una, self.snd.nxt);
         match self.recovery.phase {
-            Phase::Open if news.is_lossy || is_marked => {
-                self.tally.mechanisms.ecn_reductions += u32::from(is_marked);
-                self.begin_fast_recovery(now, news);
+            Phase::Open if news.is_lossy || is_congested => {
+                self.begin_fast_recovery(now, news, is_congested);
             }
             Phase::Open => {
                 self.recovery.handle_una(self.snd.una, self.snd.nxt);
@@ -361,6 +374,10 @@ impl Connection {
                 self.end_recovery();
             }
             Phase::Fast(mut prr) => {
+                if news.is_lossy && !self.recovery.is_lossy {
+                    // A loss behind a mark: the window is reduced already.
+                    (self.recovery.is_lossy, self.recovery.is_first_due) = (true, true);
+                }
                 self.reduce_window(&mut prr, news);
                 self.recovery.phase = Phase::Fast(prr);
             }
@@ -379,16 +396,21 @@ impl Connection {
     /// The reordering window is over: RFC 8985 6.2.
     pub(super) fn handle_reorder_timeout(&mut self, now: Instant) {
         if self.detect_losses(now) && self.recovery.is_open() {
-            self.begin_fast_recovery(now, &News { is_lossy: true, ..News::default() });
+            self.begin_fast_recovery(now, &News { is_lossy: true, ..News::default() }, false);
         }
         self.set_pace();
         self.arm_guard(now);
     }
 
     /// Something is lost, or a router is congested: RFC 5681 3.2, RFC 3168 6.1.2, RFC 9937 6.
-    fn begin_fast_recovery(&mut self, now: Instant, news: &News) {
+    fn begin_fast_recovery(&mut self, now: Instant, news: &News, is_congested: bool) {
         let flight = self.snd.flight();
-        self.recovery.watch(&self.congestion, self.snd.una, false);
+        if is_congested {
+            // What a router or a repair tells is no guess.
+            self.recovery.undo = None;
+        } else {
+            self.recovery.watch(&self.congestion, self.snd.una, false);
+        }
         // FlightSize is what it was before the ACK; when the window was used up, that is the window, as an ACK may come
         // late in a round trip, and of most of it.
         let cwnd = self.congestion.window();

@@ -321,6 +321,9 @@ impl Connection {
         if self.board.is_empty() {
             return;
         }
+        if self.path.probe().is_some() {
+            self.path.handle_probe_lost(now);
+        }
         self.board.mark_lost(self.snd.una, |_| Verdict::Lost);
         self.recovery.begin(Phase::Loss(Frto::Off), self.snd.nxt, true);
         self.recovery.undo = None;

@@ -58,7 +58,9 @@ impl Pacing {
             return;
         }
         self.free = self.free.saturating_sub(len);
-        self.next = self.next.max(now) + self.time_for(len);
+        // What a timer was late is made good, as far as it may have been.
+        let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(QUANTUM.as_nanos()));
+        self.next = self.next.max(earliest) + self.time_for(len);
     }
 
     fn time_for(&self, len: u32) -> Duration {
@@ -87,7 +89,7 @@ mod tests {
             let start = at(1_000_000);
             (0..100).for_each(|_| pacing.handle_sent(start, 1000));
             let took = pacing.wait(start).unwrap().since(start).as_micros();
-            assert!(took.abs_diff(us) < 100, "{took}");
+            assert!(took.abs_diff(us) < 1100, "{took}");
             pacing = Pacing::default();
         }
     }

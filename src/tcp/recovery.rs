@@ -76,10 +76,10 @@ pub struct Undo {
     pub before: Congestion,
     /// TSval of the first segment that was sent again (RFC 3522 3.2).
     pub stamp: Option<u32>,
-    /// Segments sent again that no D-SACK has reported yet; `None` when one was sent again twice.
+    /// Copies that no D-SACK has reported yet, of a loss probe before it too; `None` when one was sent again twice.
     pub unreported: Option<u32>,
-    /// Some were sent again.
-    pub has_resent: bool,
+    /// Segments sent again.
+    pub resent: u32,
     /// SND.UNA at the beginning: D-SACKs of what stood before it tell nothing.
     pub una: SeqNum,
     /// It began with a timeout.
@@ -93,34 +93,26 @@ impl Undo {
     /// Begins to watch a reduction; `before` is what it reduced.
     pub fn new(before: &Congestion, una: SeqNum, is_timeout: bool) -> Box<Self> {
         let before = before.clone();
-        Box::new(Self {
-            before,
-            stamp: None,
-            unreported: Some(0),
-            has_resent: false,
-            una,
-            is_timeout,
-            until: None,
-        })
+        Box::new(Self { before, stamp: None, unreported: Some(0), resent: 0, una, is_timeout, until: None })
     }
 
     /// A segment is sent again, with this TSval if timestamps are in use, and was sent again before or not.
     pub fn handle_resent(&mut self, timestamp: Option<u32>, was_resent: bool) {
         self.stamp = self.stamp.or(timestamp);
-        self.has_resent = true;
+        self.resent += 1;
         self.unreported = self.unreported.filter(|_| !was_resent).map(|n| n + 1);
     }
 
-    /// RFC 2883: what began at `left` had arrived when it came again.
-    pub fn handle_dsack(&mut self, left: SeqNum, segments: u32) {
+    /// RFC 2883: what began at `left` had arrived when it came again. It counts for one segment, however much it claims.
+    pub fn handle_dsack(&mut self, left: SeqNum) {
         if left.ge(self.una) {
-            self.unreported = self.unreported.map(|n| n.saturating_sub(segments));
+            self.unreported = self.unreported.map(|n| n.saturating_sub(1));
         }
     }
 
     /// All that was sent again had arrived (RFC 3708).
     pub fn is_all_reported(&self) -> bool {
-        self.has_resent && self.unreported == Some(0)
+        self.resent > 0 && self.unreported == Some(0)
     }
 
     /// An ACK that echoes what left before the first segment was sent again is for the original (RFC 3522).
@@ -165,7 +157,11 @@ impl Recovery {
     pub fn watch(&mut self, before: &Congestion, una: SeqNum, is_timeout: bool) {
         match &mut self.undo {
             Some(undo) if !is_timeout && !undo.is_timeout => undo.until = None,
-            undo => *undo = Some(Undo::new(before, una, is_timeout)),
+            undo => {
+                let undo = undo.insert(Undo::new(before, una, is_timeout));
+                let has_copy = self.probe.is_some_and(|probe| probe.is_resent);
+                undo.unreported = Some(u32::from(has_copy));
+            }
         }
     }
 
@@ -242,14 +238,14 @@ mod tests {
         assert!(!undo.is_all_reported(), "nothing was sent again");
         undo.handle_resent(Some(7), false);
         undo.handle_resent(Some(9), false);
-        undo.handle_dsack(SeqNum(50), 1);
-        undo.handle_dsack(SeqNum(100), 1);
+        undo.handle_dsack(SeqNum(50));
+        undo.handle_dsack(SeqNum(100));
         assert!(!undo.is_all_reported());
-        undo.handle_dsack(SeqNum(1100), 1);
+        undo.handle_dsack(SeqNum(1100));
         assert!(undo.is_all_reported());
         assert!(undo.is_for_original(6) && !undo.is_for_original(7));
         undo.handle_resent(Some(10), true);
-        undo.handle_dsack(SeqNum(100), 9);
+        undo.handle_dsack(SeqNum(100));
         assert!(!undo.is_all_reported(), "one of the two copies may have been lost");
     }
 }

@@ -16,6 +16,8 @@ use crate::time::{Duration, Instant};
 const SYN_TIMEOUT: Duration = Duration::from_secs(180);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(75);
 const KEEP_ALIVE_PROBES: u8 = 9;
+/// A loss probe waits so long at least: an ACK may be late by more than a short round trip.
+const MIN_PROBE: Duration = Duration::from_millis(10);
 /// Longest time between two probes of a closed window.
 const MAX_PERSIST: Duration = Duration::from_secs(60);
 
@@ -78,8 +80,10 @@ impl Connection {
             return None;
         }
         let (srtt, _) = self.rtt.smoothed()?;
-        let for_delayed_ack = if self.board.len() == 1 { MIN_VARIANCE } else { Duration::ZERO };
-        Some((self.probe_from + srtt * 2 + for_delayed_ack).min(timeout))
+        // Whoever acknowledges every second full segment may wait with this.
+        let may_be_delayed = self.snd.flight() < 2 * u32::from(self.snd.mss);
+        let for_delayed_ack = if may_be_delayed { MIN_VARIANCE } else { Duration::ZERO };
+        Some((self.probe_from + (srtt * 2).max(MIN_PROBE) + for_delayed_ack).min(timeout))
     }
 
     fn persist_interval(&self) -> Duration {
