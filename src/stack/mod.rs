@@ -150,6 +150,8 @@ struct Limiters {
     icmp_error: Limiter,
     reset: Limiter,
     challenge: Lottery,
+    /// ACKs for flows without a connection.
+    stray: Lottery,
 }
 
 /// A host on one link with one address.
@@ -202,6 +204,7 @@ impl Stack {
                 icmp_error: Limiter::new(limits::ICMP_ERROR_RATE),
                 reset: Limiter::new(limits::RESET_RATE),
                 challenge: Lottery::new(limits::CHALLENGES),
+                stray: Lottery::new(limits::CHALLENGES),
             },
             next_id: jitter.u32() as u16,
             flows: HashMap::with_hasher(secrets.key()),

@@ -50,7 +50,9 @@ impl Stack {
             Outcome::Taken => Ok(()),
             Outcome::Dropped(drop) => Err(drop),
             Outcome::Challenged(drop) => {
-                self.challenge(index);
+                // Keep-alives and probes of the window come this way, and nobody else may use up their answers.
+                let is_plain = matches!(drop, Drop::TcpOutOfWindow | Drop::TcpOldTimestamp);
+                self.challenge(index, is_plain);
                 Err(drop)
             }
             Outcome::Reset(drop, seq) => {
@@ -64,11 +66,11 @@ impl Stack {
 
     /// RFC 5961 7: challenge ACKs are limited, those of each connection and those of all, the latter so that nobody can
     /// tell from outside how many were left (CVE-2016-5696).
-    fn challenge(&mut self, index: u32) {
+    fn challenge(&mut self, index: u32, is_plain: bool) {
         let now = self.now;
         // The connection's own limit first: what it refuses uses up nothing of the others'.
         let allows = self.connections.at(index).may_challenge(now) || fault::is(Fault::ChallengesUnlimited);
-        if allows && self.limiters.challenge.allows(now, &mut self.jitter) {
+        if allows && (is_plain || self.limiters.challenge.allows(now, &mut self.jitter)) {
             self.counters.challenges_sent += 1;
             self.connections.at(index).acknowledge_now();
         } else {
@@ -205,6 +207,7 @@ impl Stack {
                 let newest = segment.options.timestamps.map(|(value, _)| value);
                 let half_open = &mut self.half_open[index as usize];
                 half_open.peer.timestamp = half_open.peer.timestamp.and(newest.or(half_open.peer.timestamp));
+                half_open.is_answered_again = true;
                 let (timer, next) = (half_open.timer, self.now + half_open.retransmit_after());
                 // The peer is there: it is not given up before it could have heard this answer.
                 self.wheel.set(timer, Some(next));
@@ -362,7 +365,7 @@ impl Stack {
         timestamps: Option<(u32, u32)>,
     ) {
         let now = self.now;
-        if !self.limiters.challenge.allows(now, &mut self.jitter) {
+        if !self.limiters.stray.allows(now, &mut self.jitter) {
             return self.count(Drop::TcpChallengeLimited);
         }
         self.counters.challenges_sent += 1;

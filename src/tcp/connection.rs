@@ -79,6 +79,8 @@ impl Default for Config {
     }
 }
 
+/// Room that is worth a wake, in bytes.
+const ENOUGH_ROOM: usize = 64 << 10;
 /// As many as in Linux.
 const QUICK_ACKS: u8 = 16;
 /// Bytes of the option in every segment (RFC 7323 A).
@@ -389,7 +391,7 @@ impl Connection {
     }
 
     /// Asks to be told when no more than `bytes` wait to be sent and there is room for as many as a quarter of the
-    /// buffer; at once, if it is so already.
+    /// buffer, or 64 KiB; at once, if it is so already.
     pub fn notify_below(&mut self, bytes: usize) {
         self.notify_below = Some(bytes);
         self.check_room();
@@ -585,7 +587,8 @@ impl Connection {
     }
 
     pub(super) fn check_room(&mut self) {
-        let has_room = self.room() >= self.config.send_buffer / 4;
+        // A whole quarter of a large buffer would have the path wait for it.
+        let has_room = self.room() >= (self.config.send_buffer / 4).min(ENOUGH_ROOM);
         if self.notify_below.is_some_and(|below| has_room && self.snd.unsent() <= below) {
             self.notify_below = None;
             self.signals.writable = true;

@@ -139,6 +139,8 @@ pub struct HalfOpen {
     pub began: Instant,
     /// What TIME-WAIT remembers of the connection that this one takes the place of.
     pub previous: Option<Last>,
+    /// A SYN came again and was answered, so it is not known which answer is acknowledged.
+    pub is_answered_again: bool,
     sent: u8,
 }
 
@@ -169,7 +171,7 @@ pub enum Overdue {
 impl HalfOpen {
     /// A connection whose first SYN-ACK leaves now.
     pub fn new(now: Instant, flow: Flow, numbers: Numbers, peer: Peer, timer: TimerId) -> Self {
-        Self { flow, numbers, peer, timer, began: now, previous: None, sent: 1 }
+        Self { flow, numbers, peer, timer, began: now, previous: None, is_answered_again: false, sent: 1 }
     }
 
     /// The timestamps of a segment that leaves now, if they are in use.
@@ -193,8 +195,9 @@ impl HalfOpen {
 
     /// What its connection begins with.
     pub fn opening(&self) -> Opening {
-        let Self { flow, numbers, peer, began, sent, .. } = *self;
-        Opening { flow, numbers, peer, began: Some(began), resent: sent - 1 }
+        let Self { flow, numbers, peer, began, sent, is_answered_again, .. } = *self;
+        let began = Some(began).filter(|_| !is_answered_again);
+        Opening { flow, numbers, peer, began, resent: sent - 1 }
     }
 
     /// The SYN-ACK, for a receive buffer of `capacity` bytes.

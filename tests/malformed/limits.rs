@@ -242,3 +242,16 @@ fn answers_that_wait_for_the_link_are_limited() {
     assert_eq!(world.drain().len(), limits::REPLIES);
     world.assert_answers_ping();
 }
+
+#[test]
+fn strangers_do_not_use_up_the_answers_to_keep_alives() {
+    // RFC 9293 3.8.4, 3.8.6.1: an empty segment just before the window asks whether we are there.
+    let mut world = World::new(false);
+    let (conn, gone) = (world.open(), world.time_wait());
+    for round in 0..20 {
+        world.now += Duration::from_secs(1);
+        answered(&mut world, &gone.segment_at(ACK, -8, 0, b"old data"), 3000);
+        let probe = conn.segment_at(ACK, -1, 0, b"");
+        assert_eq!(answered(&mut world, &probe, 1), 1, "round {round}");
+    }
+}
