@@ -28,7 +28,8 @@ pub const FRAGMENTED_RATE: (u64, u64) = (500, 50);
 pub const ICMP_ERROR_RATE: (u64, u64) = (100, 20);
 /// RSTs a second in answer to segments that belong to nothing. Beyond: `tcp_reset_limited`.
 pub const RESET_RATE: (u64, u64) = (1_000, 200);
-/// Challenge ACKs a second over all connections, on average, and as many to flows without one. Beyond: `tcp_challenge_limited`.
+/// Challenge ACKs a second over all connections, on average, and as many to flows without one. Beyond:
+/// `tcp_challenge_limited`.
 pub const CHALLENGES: u64 = 1_000;
 /// Challenge ACKs of one connection: one in so much time, and so many at once (RFC 5961 7: ten in five seconds).
 /// Beyond: `tcp_challenge_limited`.

@@ -241,7 +241,10 @@ impl Stack {
                 self.remove_half_open(index);
                 return self.accept(&opening, segment, payload, codepoint);
             }
-            self.send_reset(flow, ack, None);
+            // What such a peer sends may overtake the ACK that brings the cookie.
+            if self.now >= self.cookies_until || !cookie::may_be_ours(self.now, &segment.header) {
+                self.send_reset(flow, ack, None);
+            }
             return Err(Drop::TcpHandshakeBadAck);
         }
         if self.connections.len() >= self.config.max_connections {

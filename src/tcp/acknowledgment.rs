@@ -305,7 +305,13 @@ impl Connection {
         if undo.is_timeout {
             self.rtt.handle_spurious_timeout();
         }
-        self.rack.handle_spurious();
+        if undo.resent == 0 {
+            // No duplicate ACKs can follow from copies that never left.
+            self.recovery.recover = self.snd.una - 1;
+        }
+        if !undo.is_timeout {
+            self.rack.handle_spurious();
+        }
         self.board.clear_lost();
         self.end_recovery();
         self.rto_from = now;

@@ -9,7 +9,6 @@ use super::error::Cause;
 use super::handshake::Peer;
 use super::receiver::Received;
 use super::recovery::{Frto, Phase};
-use super::scoreboard::Verdict;
 use super::state::{State, Step};
 use crate::drops::Drop;
 use crate::fault::{self, Fault};
@@ -310,21 +309,24 @@ impl Connection {
     /// but once: a peer that opens and closes its window must not have all of it for each pair of ACKs.
     fn handle_window_opened(&mut self, now: Instant) {
         if !self.recovery.is_after_timeout() {
-            self.resend_flight(now);
+            self.resend_flight(now, 0);
         }
         self.rto_from = now;
         self.arm_guard(now);
     }
 
-    /// What is in flight has not arrived, though not for congestion: it leaves again as the window allows, which stays.
-    pub(super) fn resend_flight(&mut self, now: Instant) {
+    /// What is in flight in segments of more than `longest` bytes has not arrived, though not for congestion: it
+    /// leaves again as the window allows, which stays.
+    pub(super) fn resend_flight(&mut self, now: Instant, longest: u32) {
         if self.board.is_empty() {
             return;
         }
         if self.path.probe().is_some() {
             self.path.handle_probe_lost(now);
         }
-        self.board.mark_lost(self.snd.una, |_| Verdict::Lost);
+        if !self.board.mark_longer(self.snd.una, longest) {
+            return;
+        }
         self.recovery.begin(Phase::Loss(Frto::Off), self.snd.nxt, true);
         self.recovery.undo = None;
         self.rto_from = now;

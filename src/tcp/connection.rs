@@ -88,6 +88,9 @@ const TIMESTAMPS_LEN: u16 = 12;
 /// How long to wait for a FIN when the user is gone; Linux waits as long.
 const FIN_WAIT_2: Duration = Duration::from_secs(60);
 
+/// Bytes a second that a peer must take of what is queued when the user is gone.
+const ORPHAN_RATE: u64 = 1024;
+
 /// What the user should know. Each is told once, until it happens again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
@@ -419,7 +422,11 @@ impl Connection {
         let loses_data = self.rcv.unread() > 0;
         self.rcv.discard();
         if self.state == State::FinWait2 {
-            self.timers.set_if_idle(Timer::FinWait2, now + FIN_WAIT_2);
+            self.timers.set_if_idle(Timer::Orphan, now + FIN_WAIT_2);
+        } else {
+            // What is queued is still sent, but a peer that takes a byte now and then does not hold it for ever.
+            let for_queued = Duration::from_secs(self.queued() as u64 / ORPHAN_RATE);
+            self.timers.set_if_idle(Timer::Orphan, now + self.config.user_timeout + for_queued);
         }
         loses_data && self.cause.is_none() && self.state != State::TimeWait
     }
@@ -470,10 +477,14 @@ impl Connection {
         if self.cause.is_some() || !seq.is_within(self.snd.una, self.snd.flight()) {
             return false;
         }
-        if self.state.is_synchronized() && self.path.handle_too_big(now, mtu, len) {
+        // One report for what is in flight, or each would bring it again.
+        let is_heeded = self.state.is_synchronized() && !self.path.has_lowered_since(self.snd.una);
+        if is_heeded && self.path.handle_too_big(now, mtu, len) {
+            self.path.handle_lowered(self.snd.nxt);
             self.tally.mechanisms.mtu_reductions += 1;
             self.handle_path_mtu();
-            self.resend_flight(now);
+            let longest = u32::from(self.snd.mss);
+            self.resend_flight(now, longest);
         }
         true
     }
@@ -582,7 +593,7 @@ impl Connection {
     /// Entered FIN-WAIT-2: without a user, the wait has an end.
     pub(super) fn handle_fin_wait_2(&mut self, now: Instant) {
         if self.is_released {
-            self.timers.set(Timer::FinWait2, now + FIN_WAIT_2);
+            self.timers.set(Timer::Orphan, now + FIN_WAIT_2);
         }
     }
 

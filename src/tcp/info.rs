@@ -1,5 +1,5 @@
-//! What a connection tells of itself, as `tcp_info` does in Linux: the variables of RFC 9293 3.3.1, 6298, 5681 and 8985,
-//! and what it has moved.
+//! What a connection tells of itself, as `tcp_info` does in Linux: the variables of RFC 9293 3.3.1, 6298, 5681 and
+//! 8985, and what it has moved.
 
 use super::congestion::Algorithm;
 use super::connection::Connection;

@@ -31,13 +31,15 @@ pub struct PathMtu {
     raise_at: Option<Instant>,
     /// The probe that is on its way ends here.
     probe: Option<SeqNum>,
+    /// Until everything before this is acknowledged, no other report is heeded.
+    lowered_until: Option<SeqNum>,
 }
 
 impl PathMtu {
     /// A path that is thought to take what the link takes.
     pub fn new(link: usize) -> Self {
         let link = u16::try_from(link).unwrap_or(u16::MAX);
-        Self { link, current: link, raise_at: None, probe: None }
+        Self { link, current: link, raise_at: None, probe: None, lowered_until: None }
     }
 
     /// Bytes of the largest packet.
@@ -51,6 +53,17 @@ impl PathMtu {
         let mtu = if mtu == 0 { plateau_below(len.min(self.current)) } else { mtu.max(FLOOR) };
         // What would have fitted was not too big.
         mtu < len && !fault::is(Fault::NoPathMtu) && self.lower(now, mtu)
+    }
+
+    /// A report was heeded when everything before `nxt` had been sent.
+    pub fn handle_lowered(&mut self, nxt: SeqNum) {
+        self.lowered_until = Some(nxt);
+    }
+
+    /// A report was heeded, and what was in flight then is not acknowledged yet.
+    pub fn has_lowered_since(&mut self, una: SeqNum) -> bool {
+        self.lowered_until = self.lowered_until.filter(|until| una.lt(*until));
+        self.lowered_until.is_some()
     }
 
     /// The same segment was lost again and again, and no router says why. True when the size is less now.
@@ -85,7 +98,7 @@ impl PathMtu {
 
     /// The probe has arrived: the path takes what the link takes.
     pub fn handle_probe_delivered(&mut self) {
-        *self = Self { link: self.link, current: self.link, raise_at: None, probe: None };
+        *self = Self::new(usize::from(self.link));
     }
 
     /// The probe is lost.

@@ -103,7 +103,8 @@ impl Undo {
         self.unreported = self.unreported.filter(|_| !was_resent).map(|n| n + 1);
     }
 
-    /// RFC 2883: what began at `left` had arrived when it came again. It counts for one segment, however much it claims.
+    /// RFC 2883: what began at `left` had arrived when it came again. It counts for one segment, however much it
+    /// claims.
     pub fn handle_dsack(&mut self, left: SeqNum) {
         if left.ge(self.una) {
             self.unreported = self.unreported.map(|n| n.saturating_sub(1));

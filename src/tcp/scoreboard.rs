@@ -177,6 +177,23 @@ impl Scoreboard {
         any
     }
 
+    /// Takes for lost what is in flight in segments of more than `longest` sequence numbers. True when any was.
+    pub fn mark_longer(&mut self, una: SeqNum, longest: u32) -> bool {
+        let mut start = una;
+        let mut first = None;
+        for (index, segment) in self.segments.iter_mut().enumerate() {
+            let len = segment.end - start;
+            if segment.fate == Fate::InFlight && len > longest {
+                segment.fate = Fate::Lost;
+                self.lost_bytes += len;
+                first = first.or(Some(index));
+            }
+            start = segment.end;
+        }
+        self.first_lost = first.map_or(self.first_lost, |first| self.first_lost.min(first));
+        first.is_some()
+    }
+
     /// What was taken for lost is in flight after all.
     pub fn clear_lost(&mut self) {
         for segment in self.segments.iter_mut().filter(|s| s.fate == Fate::Lost) {

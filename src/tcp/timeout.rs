@@ -8,6 +8,7 @@ use super::error::Cause;
 use super::recovery::{Frto, Phase};
 use super::rtt::MIN_VARIANCE;
 use super::scoreboard::{Fate, Verdict};
+use super::state::State;
 use super::timers::Timer;
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
@@ -34,7 +35,8 @@ impl Connection {
                 Timer::Persist => self.handle_persist_timeout(now),
                 Timer::DelayedAck => self.rcv.acknowledge_now(),
                 Timer::KeepAlive => self.handle_keep_alive_timeout(now),
-                Timer::FinWait2 => self.close(Cause::Finished),
+                Timer::Orphan if self.state == State::FinWait2 => self.close(Cause::Finished),
+                Timer::Orphan => self.close(Cause::TimedOut),
                 Timer::Alarm => self.signals.alarm = true,
             }
         }
@@ -108,7 +110,7 @@ impl Connection {
         }
         let is_synchronized = self.state.is_synchronized();
         let patience = self.patience();
-        if self.has_given_up(now, self.last_data_sent, patience) {
+        if self.has_given_up(now, self.last_data_sent.max(self.last_taken), patience) {
             log::debug!("{:?} gives up after {patience}", self.flow);
             return self.close(Cause::TimedOut);
         }

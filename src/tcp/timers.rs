@@ -19,8 +19,8 @@ pub enum Timer {
     DelayedAck,
     /// Ask whether the peer is still there (RFC 9293 3.8.4).
     KeepAlive,
-    /// Stop waiting for a FIN for which no user waits.
-    FinWait2,
+    /// Stop waiting when the user is gone: for the peer's FIN, or for it to take what is queued.
+    Orphan,
     /// The user's own.
     Alarm,
 }
@@ -34,7 +34,7 @@ impl Timer {
         Self::Persist,
         Self::DelayedAck,
         Self::KeepAlive,
-        Self::FinWait2,
+        Self::Orphan,
         Self::Alarm,
     ];
     /// Of these one runs at most: what is outstanding is guarded by one of them (RFC 8985 8).
@@ -50,7 +50,7 @@ impl Timer {
             Self::Persist => "persist",
             Self::DelayedAck => "delayed_ack",
             Self::KeepAlive => "keep_alive",
-            Self::FinWait2 => "fin_wait_2",
+            Self::Orphan => "orphan",
             Self::Alarm => "user",
         }
     }

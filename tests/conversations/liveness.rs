@@ -241,3 +241,25 @@ fn acks_of_what_was_never_sent_are_answered_at_a_limited_rate() {
     }
     assert_eq!(said, 10);
 }
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_does_not_hold_a_connection_without_a_user_for_ever() {
+    // RFC 9293 3.9.1.4: what is queued is still sent; at 1 KiB a second at least, and R2 on top.
+    let mut talk = Talk::accepted();
+    talk.write(100_000);
+    talk.stream().release();
+    talk.take();
+    let mut acked = 1;
+    for _ in 0..20 {
+        talk.pass(10_000);
+        acked += 1;
+        talk.hears(seg("A", 1, acked).win(100));
+    }
+    assert_eq!(talk.stack.population().0, 1, "after 200 s");
+    for _ in 0..5 {
+        talk.pass(10_000);
+        acked += 1;
+        talk.hears(seg("A", 1, acked).win(100));
+    }
+    assert_eq!(talk.stack.population(), (0, 0, 0), "after 250 s");
+}
