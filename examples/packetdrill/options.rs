@@ -26,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) receive_timeout: Option<Duration>,
     pub(crate) send_timeout: Option<Duration>,
     receive_buffer: usize,
+    quick_acks: u8,
     /// SO_RCVBUF as it is told.
     receive_buffer_told: usize,
     has_no_delay: bool,
@@ -54,6 +55,7 @@ impl Options {
             receive_timeout: None,
             send_timeout: None,
             receive_buffer: settings.receive_buffer,
+            quick_acks: settings.quick_acks,
             receive_buffer_told: settings.receive_buffer,
             has_no_delay: false,
             keeps_alive: false,
@@ -80,6 +82,7 @@ impl Options {
             user_timeout: self.user_timeout().unwrap_or(default.user_timeout),
             send_buffer: self.send_buffer,
             receive_buffer: self.receive_buffer,
+            quick_acks: self.quick_acks,
             // As Linux is without a queueing discipline that paces.
             pacing: false,
             ..default

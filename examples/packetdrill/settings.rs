@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) receive_buffer: usize,
     /// Bytes that a connection may have queued: `sndbuf=4194304`.
     pub(crate) send_buffer: usize,
+    /// Segments at the beginning that are acknowledged at once: `quickack=16`.
+    pub(crate) quick_acks: u8,
 }
 
 impl Default for Settings {
@@ -23,6 +25,7 @@ impl Default for Settings {
             mtu: 1500,
             receive_buffer: 15 << 20,
             send_buffer: 4 << 20,
+            quick_acks: 16,
         }
     }
 }
@@ -43,7 +46,8 @@ impl FromStr for Settings {
                 "mtu" => settings.mtu = number()?,
                 "rcvbuf" => settings.receive_buffer = number()?,
                 "sndbuf" => settings.send_buffer = number()?,
-                _ => return Err(format!("{name:?} is none of local, mtu, rcvbuf, sndbuf")),
+                "quickack" => settings.quick_acks = number()?.min(255) as u8,
+                _ => return Err(format!("{name:?} is none of local, mtu, rcvbuf, sndbuf, quickack")),
             }
         }
         Ok(settings)

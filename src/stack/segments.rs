@@ -405,6 +405,9 @@ impl Stack {
             self.flows.remove(&flow);
             return self.open_half(flow, segment, Some(last));
         }
+        if !flags.has(Flags::ACK | Flags::SYN) {
+            return Err(Drop::TcpNoAck);
+        }
         if seq == last.rcv_nxt && payload.is_empty() && !flags.has(Flags::SYN | Flags::FIN) {
             // In order and empty: an answer would be answered, if the peer waits as we do.
             return Err(Drop::TcpTimeWait);

@@ -77,18 +77,18 @@ impl Connection {
         }
         self.take_blocks(now, ack, &mut news);
         self.take_sample(now, ack, &mut news);
-        if self.was_unfounded(ack, &news) {
+        let is_unfounded = self.was_unfounded(ack, &news);
+        if is_unfounded {
             self.undo_reduction(now);
         }
         self.judge_path_probe_delivered();
         // An ACK without news is cheap, whatever it repeats.
-        if news.has_moved || news.delivered > 0 {
+        if news.has_moved || news.delivered > 0 || is_unfounded {
             news.is_lossy |= self.detect_losses(now);
         }
         let is_congested = self.has_probe_repaired(ack, &news) | self.is_marked(ack);
         self.advance_recovery(now, &news, is_congested);
         self.set_pace();
-        self.arm_guard(now);
     }
 
     /// RFC 2018 5, RFC 2883 4, RFC 6675 4: `Update()`.
@@ -378,6 +378,7 @@ impl Connection {
             Phase::Fast(prr) if is_over => {
                 self.congestion.set_window(prr.target());
                 self.end_recovery();
+                self.begin_again(now, news);
             }
             Phase::Fast(mut prr) => {
                 if news.is_lossy && !self.recovery.is_lossy {
@@ -390,6 +391,7 @@ impl Connection {
             Phase::Loss(_) if is_over => {
                 self.end_recovery();
                 self.grow_window(now, news);
+                self.begin_again(now, news);
             }
             Phase::Loss(frto) => {
                 self.recovery.phase = Phase::Loss(self.next_frto(frto, news));
@@ -430,6 +432,13 @@ impl Connection {
         self.reduce_window(&mut prr, news);
         self.recovery.phase = Phase::Fast(prr);
         log::trace!("{:?} recovers up to {:?} at {now:?}", self.flow, self.recovery.recover);
+    }
+
+    /// What was sent during the recovery that is over may be lost too: that is another one (RFC 6675 5).
+    fn begin_again(&mut self, now: Instant, news: &News) {
+        if self.board.lost_bytes() > 0 {
+            self.begin_fast_recovery(now, &News { is_lossy: true, delivered: 0, acked: 0, ..*news }, false);
+        }
     }
 
     fn reduce_window(&mut self, prr: &mut Prr, news: &News) {

@@ -156,13 +156,13 @@ impl Recovery {
     /// Begins to watch a reduction of `before`. If the one before may still prove unfounded, both must, and what was
     /// before that one is what comes back.
     pub fn watch(&mut self, before: &Congestion, una: SeqNum, is_timeout: bool) {
+        let copies = u32::from(self.probe.is_some_and(|probe| probe.is_resent));
         match &mut self.undo {
-            Some(undo) if !is_timeout && !undo.is_timeout => undo.until = None,
-            undo => {
-                let undo = undo.insert(Undo::new(before, una, is_timeout));
-                let has_copy = self.probe.is_some_and(|probe| probe.is_resent);
-                undo.unreported = Some(u32::from(has_copy));
+            Some(undo) if !is_timeout && !undo.is_timeout => {
+                undo.until = None;
+                undo.unreported = undo.unreported.map(|n| n + copies);
             }
+            undo => undo.insert(Undo::new(before, una, is_timeout)).unreported = Some(copies),
         }
     }
 

@@ -35,6 +35,9 @@ impl Reported {
 
     /// Bytes that the option will take up, beside timestamps or not.
     pub fn option_len(&self, assembler: &Assembler, has_timestamps: bool) -> usize {
+        if self.duplicate.is_none() && assembler.is_empty() {
+            return 0;
+        }
         let (_, count) = self.runs(assembler);
         match (count + usize::from(self.duplicate.is_some())).min(room(has_timestamps)) {
             0 => 0,
@@ -50,7 +53,8 @@ impl Reported {
         has_timestamps: bool,
     ) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        if fault::is(Fault::NoSack) {
+        let has_none = self.duplicate.is_none() && assembler.is_empty();
+        if has_none || fault::is(Fault::NoSack) {
             return blocks;
         }
         if let Some((left, right)) = self.duplicate.take() {
@@ -69,9 +73,6 @@ impl Reported {
     /// The runs to tell of, each once, and how many they are.
     fn runs(&self, assembler: &Assembler) -> ([(u64, u64); BLOCKS], usize) {
         let (mut runs, mut count) = ([(0, 0); BLOCKS], 0);
-        if assembler.is_empty() {
-            return (runs, 0);
-        }
         for position in self.recent {
             if let Some(run) = assembler.run_at(position)
                 && !runs[..count].contains(&run)

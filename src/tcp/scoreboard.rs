@@ -55,7 +55,7 @@ pub struct Scoreboard {
 }
 
 /// Beyond so many places the memory is given back once nothing is in flight.
-const KEPT: usize = 32;
+const KEPT: usize = 64;
 
 impl Scoreboard {
     /// Segments in it.

@@ -183,6 +183,7 @@ impl Connection {
             return None;
         };
         if self.must_wait(now) {
+            self.arm_guard(now);
             return None;
         }
         self.probe_from = now;
@@ -190,7 +191,6 @@ impl Connection {
         if len > usize::from(self.snd.mss) {
             self.path.handle_probe_sent(self.snd.nxt);
         }
-        self.arm_guard(now);
         Some(departure)
     }
 
@@ -200,7 +200,8 @@ impl Connection {
         let room = self.room_in_segment();
         let probe = self.path.poll_probe(now).map(|mtu| usize::from(self.mss_for(mtu)));
         let may_probe = |len: &usize| {
-            self.recovery.is_open()
+            self.uses_sack
+                && self.recovery.is_open()
                 && self.snd.unsent() > len + 3 * room
                 && (self.pipe() as usize + len + 3 * room) <= self.congestion.window() as usize
         };
@@ -228,13 +229,25 @@ impl Connection {
 
     /// Another new segment leaves right behind the last.
     fn is_followed(&self, now: Instant) -> bool {
+        if self.pacing.wait(now).is_some() {
+            return false;
+        }
+        // For nearly all of many segments this is all there is to ask.
+        let full = u32::from(self.snd.mss);
+        let window_end = self.snd.una + self.snd.wnd;
+        if self.snd.unsent() >= full as usize
+            && (self.snd.nxt + full).le(window_end)
+            && self.pipe() + full <= self.congestion.window()
+        {
+            return true;
+        }
         let next = self.snd.next_segment(
             self.congestion.window(),
             self.pipe(),
             self.config.nagle,
             self.room_in_segment(),
         );
-        matches!(next, NewData::Segment(..)) && self.pacing.wait(now).is_none()
+        matches!(next, NewData::Segment(..))
     }
 
     /// Something that takes sequence numbers leaves.
