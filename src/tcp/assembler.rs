@@ -45,6 +45,13 @@ impl Assembler {
         (position < run.end).then_some((start, run.end))
     }
 
+    /// The first part of `start..end` that is here.
+    pub fn first_overlap(&self, start: u64, end: u64) -> Option<(u64, u64)> {
+        let behind = || self.runs.range(start..end).next().map(|(&begin, run)| (begin, run.end));
+        let (begin, run_end) = self.run_at(start).or_else(behind)?;
+        Some((begin.max(start), run_end.min(end)))
+    }
+
     /// Takes what of `bytes`, which begin at `start`, is not here yet.
     ///
     /// # Errors
@@ -148,6 +155,9 @@ mod tests {
         assert_eq!(runs(&a), [first, first, None, second, second, third]);
         a.insert(18, b"bbbbbbbbbbbb").unwrap();
         assert_eq!(a.run_at(10), Some((10, 34)));
+        let overlaps =
+            [(5, 10), (5, 12), (15, 20), (30, 50), (34, 40)].map(|(from, to)| a.first_overlap(from, to));
+        assert_eq!(overlaps, [None, Some((10, 12)), Some((15, 20)), Some((30, 34)), None]);
         assert_eq!(a.pop(10).unwrap(), "aaaa");
         assert_eq!(a.run_at(14), Some((14, 34)));
     }

@@ -212,9 +212,9 @@ impl Receiver {
         if seq.lt(self.nxt) {
             reported.handle_duplicate(seq, end.min(self.nxt));
         } else {
-            let position = self.received + u64::from(seq - self.nxt);
-            let Some((_, run_end)) = self.assembler.run_at(position) else { return };
-            reported.handle_duplicate(seq, end.min(seq + (run_end - position) as u32));
+            let at = self.received + u64::from(seq - self.nxt);
+            let Some((left, right)) = self.assembler.first_overlap(at, at + u64::from(len)) else { return };
+            reported.handle_duplicate(seq + (left - at) as u32, seq + (right - at) as u32);
         }
         self.owe(Acknowledge::Duplicate);
     }
