@@ -32,6 +32,7 @@ use crate::shard::runner::{Ended, Runner, Start};
 use crate::shard::scribe::Scribe;
 use crate::shard::{Config, Shard};
 use crate::stack::{self, ListenConfig};
+use crate::tcp::{self, Algorithm};
 use crate::wire::ethernet::Mac;
 
 /// A server that is not open yet, and how it will be.
@@ -46,6 +47,7 @@ pub struct Server {
     max_connections: usize,
     http: Limits,
     memory: usize,
+    congestion: Algorithm,
     impair: spec::Both,
     seed: Option<Seed>,
     handler: Box<dyn Handler>,
@@ -88,6 +90,7 @@ impl Server {
             max_connections: 65_536,
             http: Limits::default(),
             memory: limits::GATHERED_BYTES,
+            congestion: Algorithm::default(),
             impair: spec::Both::default(),
             seed: None,
             handler: Box::new(handler),
@@ -154,6 +157,12 @@ impl Server {
         Self { memory, ..self }
     }
 
+    /// How the congestion windows of its connections grow, and by how much a loss reduces them.
+    #[must_use]
+    pub fn congestion(self, congestion: Algorithm) -> Self {
+        Self { congestion, ..self }
+    }
+
     /// Makes the link worse than it is.
     #[must_use]
     pub fn impair(self, impair: spec::Both) -> Self {
@@ -201,7 +210,10 @@ impl Server {
                 max_connections: self.max_connections,
             },
             port: self.port,
-            listen: ListenConfig::default(),
+            listen: ListenConfig {
+                tcp: tcp::Config { congestion: self.congestion, ..tcp::Config::default() },
+                ..ListenConfig::default()
+            },
             http: self.http,
             memory: self.memory,
         };

@@ -16,6 +16,7 @@ use taphouse::link::recorder::Keep;
 use taphouse::rand::Seed;
 use taphouse::server::{Gateway, Server};
 use taphouse::shard::scribe::Scribe;
+use taphouse::tcp::Algorithm;
 use taphouse::time::Duration;
 use taphouse::wire::ethernet::Mac;
 use taphouse::ws::{self, Deflate, Overflow};
@@ -65,6 +66,10 @@ pub(crate) struct Options {
     /// chance or above so long a queue); each way, or one way as in.NAME or out.NAME
     #[arg(long, value_name = "LIST", default_value = "")]
     impair: spec::Both,
+
+    /// Congestion control: cubic or reno
+    #[arg(long, value_name = "NAME", default_value_t)]
+    congestion: Algorithm,
 
     /// The seed of all randomness, to repeat a run: up to 64 hexadecimal digits [default: from the system]
     #[arg(long, value_name = "HEX")]
@@ -170,6 +175,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .limits(Limits { idle: options.idle_timeout, ..Limits::default() })
         .memory((options.memory as usize) << 20)
         .impair(options.impair)
+        .congestion(options.congestion)
         .seed(options.seed)
         .open()
         .map_err(|e| e.to_string())?;

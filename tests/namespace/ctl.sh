@@ -1,4 +1,4 @@
-# lab:
+# lab: --congestion reno
 # The control socket of a running house: what it tells, what it changes, who may ask.
 set -eu
 ctl() { "$TAPHOUSE_BIN" ctl "$@"; }
@@ -20,7 +20,7 @@ ctl connections | grep -q 'ESTABLISHED' || fail "no connection is listed"
 id=$(ctl connections --json | field 'last["id"]')
 ctl connection "$id" >"$SCRATCH/one"
 grep -q '^state  *ESTABLISHED' "$SCRATCH/one" && grep -q '^rto ' "$SCRATCH/one" || fail "the connection says too little"
-[ "$(ctl connection "$id" --json | field 'last["congestion"]["control"]')" = cubic ] || fail "congestion control"
+[ "$(ctl connection "$id" --json | field 'last["congestion"]["control"]')" = reno ] || fail "congestion control"
 [ "$(ctl connection "$id" --json | field 'last["bytes_sent"] > 10000 and last["rtt_us"] >= 0')" = True ] || fail "numbers: $(ctl connection "$id" --json)"
 ctl arp | grep -q '^192.0.2.1 .*reachable' || fail "the neighbour is missing"
 ctl counters --all | grep -q 'tcp_backlog_full' || fail "not every kind of drop is named"
