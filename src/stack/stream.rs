@@ -81,7 +81,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Asks for [`Event::Writable`](super::Event::Writable) when no more than `bytes` wait to
-    /// be sent, and a quarter of the buffer or 64 KiB is free.
+    /// be sent, and a quarter of the buffer or 16 KiB is free.
     pub fn notify_below(&mut self, bytes: usize) {
         self.connection().notify_below(bytes);
         self.stack.touch_id(self.id);

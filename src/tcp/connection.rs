@@ -80,7 +80,7 @@ impl Default for Config {
 }
 
 /// Room that is worth a wake, in bytes.
-const ENOUGH_ROOM: usize = 64 << 10;
+const ENOUGH_ROOM: usize = 16 << 10;
 /// As many as in Linux.
 const QUICK_ACKS: u8 = 16;
 /// Bytes of the option in every segment (RFC 7323 A).
@@ -394,7 +394,7 @@ impl Connection {
     }
 
     /// Asks to be told when no more than `bytes` wait to be sent and there is room for as many as a quarter of the
-    /// buffer, or 64 KiB; at once, if it is so already.
+    /// buffer, or 16 KiB; at once, if it is so already.
     pub fn notify_below(&mut self, bytes: usize) {
         self.notify_below = Some(bytes);
         self.check_room();

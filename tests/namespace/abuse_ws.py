@@ -220,8 +220,10 @@ assert all((PING, b"") in guest.frames for guest in alive), "they were not pinge
 for guest in alive:
     guest.frames.clear()
     guest.send(frame(TEXT, b"still here"))
-crowd.until(lambda: all(guest.frames for guest in alive), 10, "those who answer pings")
-assert all(guest.frames == [(TEXT, b"still here")] for guest in alive)
+answer = (TEXT, b"still here")
+crowd.until(lambda: all(answer in guest.frames for guest in alive), 10, "those who answer pings")
+# A ping may come between.
+assert all([f for f in guest.frames if f[0] != PING] == [answer] for guest in alive)
 print(f"{len(alive)} who answer pings are there after {alive[0].lasted():.0f} s")
 for guest in alive:
     guest.send(frame(CLOSE, b"\x03\xe8"))
