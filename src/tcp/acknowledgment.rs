@@ -60,6 +60,8 @@ struct News {
     has_original: bool,
     /// A D-SACK: where it ends.
     dsack: Option<SeqNum>,
+    /// A full segment arrived.
+    has_full: bool,
     /// Something more is lost.
     is_lossy: bool,
     /// A peer without SACK has sent a duplicate ACK.
@@ -82,6 +84,9 @@ impl Connection {
             self.undo_reduction(now);
         }
         self.judge_path_probe_delivered();
+        if news.has_full {
+            self.path.handle_full_delivered(now);
+        }
         // An ACK without news is cheap, whatever it repeats.
         if news.has_moved || news.delivered > 0 || is_unfounded {
             news.is_lossy |= self.detect_losses(now);
@@ -172,14 +177,16 @@ impl Connection {
         news: &mut News,
         walk: impl FnOnce(&mut Scoreboard, &mut dyn FnMut(SeqNum, &Sent)),
     ) {
-        let Self { board, rack, rtt, ts, recovery, .. } = self;
+        let Self { board, rack, rtt, ts, recovery, snd, .. } = self;
         let least = rtt.least().unwrap_or_default();
+        let full = u32::from(snd.mss);
         let (is_watched, recover) = (recovery.is_after_timeout(), recovery.recover);
         walk(board, &mut |start, segment| {
             let passed = now.since(segment.at);
             let is_for_earlier = echo.is_some_and(|echo| timestamps::is_before(echo, ts.value(segment.at)));
             rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
             news.delivered += segment.end - start;
+            news.has_full |= segment.end - start >= full;
             if !segment.is_resent {
                 news.least_rtt = Some(news.least_rtt.map_or(passed, |rtt| rtt.min(passed)));
                 // After a timeout what was reported may have arrived long ago, and the report been lost.

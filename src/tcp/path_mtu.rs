@@ -18,6 +18,8 @@ const FLOOR: u16 = 552;
 const BASE: u16 = 1006;
 /// RFC 1191 7, table 7-1, as far as they are above the floor: what a router may mean that does not say.
 const PLATEAUS: [u16; 7] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006];
+/// How long a full segment that got through shows that such segments do.
+const PROVEN: Duration = Duration::from_secs(60);
 /// RFC 1191 6.3: how long to wait before a larger size is tried.
 const RAISE_AFTER: Duration = Duration::from_secs(600);
 
@@ -33,13 +35,15 @@ pub struct PathMtu {
     probe: Option<SeqNum>,
     /// Until everything before this is acknowledged, no other report is heeded.
     lowered_until: Option<SeqNum>,
+    /// When a full segment last got through.
+    full_at: Option<Instant>,
 }
 
 impl PathMtu {
     /// A path that is thought to take what the link takes.
     pub fn new(link: usize) -> Self {
         let link = u16::try_from(link).unwrap_or(u16::MAX);
-        Self { link, current: link, raise_at: None, probe: None, lowered_until: None }
+        Self { link, current: link, raise_at: None, probe: None, lowered_until: None, full_at: None }
     }
 
     /// Bytes of the largest packet.
@@ -68,14 +72,23 @@ impl PathMtu {
 
     /// The same segment was lost again and again, and no router says why. True when the size is less now.
     pub fn handle_black_hole(&mut self, now: Instant) -> bool {
+        if self.full_at.is_some_and(|at| now.since(at) < PROVEN) {
+            return false;
+        }
         let mtu = if self.current > BASE { BASE } else { FLOOR };
         !fault::is(Fault::NoBlackHoleDetection) && self.lower(now, mtu)
+    }
+
+    /// A full segment has got through: a path that takes it now and then is bad, and no black hole.
+    pub fn handle_full_delivered(&mut self, now: Instant) {
+        self.full_at = Some(now);
     }
 
     fn lower(&mut self, now: Instant, mtu: u16) -> bool {
         let is_less = mtu < self.current;
         if is_less {
             (self.current, self.raise_at, self.probe) = (mtu, Some(now + RAISE_AFTER), None);
+            self.full_at = None;
         }
         is_less
     }
@@ -145,6 +158,14 @@ mod tests {
         let mut path = PathMtu::new(1500);
         assert!(!path.handle_too_big(NOW, 1000, 900), "it would have fitted");
         assert!(!path.handle_too_big(NOW, 0, 100), "and so would this");
+    }
+
+    #[test]
+    fn where_full_segments_get_through_now_and_then_there_is_no_black_hole() {
+        let mut path = PathMtu::new(1500);
+        path.handle_full_delivered(NOW);
+        assert!(!path.handle_black_hole(NOW + Duration::from_secs(59)));
+        assert!(path.handle_black_hole(NOW + Duration::from_secs(61)));
     }
 
     #[test]
