@@ -18,7 +18,7 @@ use super::rack::{Circumstances, DUPLICATE_THRESHOLD};
 use super::recovery::{Frto, Phase};
 use super::scoreboard::{Fate, Scoreboard, Sent, Verdict};
 use super::sender::NewData;
-use super::timestamps;
+use super::timestamps::{self, Echo, TICK};
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
@@ -31,8 +31,8 @@ pub(super) struct Acknowledgment<'a> {
     pub(super) ack: SeqNum,
     /// Blocks of SACK.
     pub(super) sack: &'a SackBlocks,
-    /// TSecr, if timestamps are in use.
-    pub(super) echo: Option<u32>,
+    /// What it echoes, if timestamps are in use.
+    pub(super) echo: Option<Echo>,
     /// RFC 5681 2: it is nothing but a duplicate ACK.
     pub(super) is_duplicate: bool,
     /// ECE.
@@ -173,7 +173,7 @@ impl Connection {
     fn deliver(
         &mut self,
         now: Instant,
-        echo: Option<u32>,
+        echo: Option<Echo>,
         news: &mut News,
         walk: impl FnOnce(&mut Scoreboard, &mut dyn FnMut(SeqNum, &Sent)),
     ) {
@@ -183,7 +183,8 @@ impl Connection {
         let (is_watched, recover) = (recovery.is_after_timeout(), recovery.recover);
         walk(board, &mut |start, segment| {
             let passed = now.since(segment.at);
-            let is_for_earlier = echo.is_some_and(|echo| timestamps::is_before(echo, ts.value(segment.at)));
+            let is_for_earlier =
+                echo.is_some_and(|echo| timestamps::is_before(echo.value, ts.value(segment.at)));
             rack.handle_delivered(now, segment, segment.is_resent && (is_for_earlier || passed < least));
             news.delivered += segment.end - start;
             news.has_full |= segment.end - start >= full;
@@ -249,13 +250,12 @@ impl Connection {
     /// sample.
     fn take_sample(&mut self, now: Instant, ack: Acknowledgment<'_>, news: &mut News) {
         if let Some(echo) = ack.echo.filter(|_| news.has_moved) {
-            // No echo is older than the connection; who sends one would have it wait for ever.
-            let since_echo =
-                self.ts.since_echo(now, echo).filter(|&since| since <= now.since(self.opened) + TICK);
             news.rtt = match (news.rtt, news.resent_at) {
-                (Some(rtt), _) => Some(since_echo.map_or(rtt, |since| rtt.min(since + TICK))),
-                (None, Some(at)) if !timestamps::is_before(echo, self.ts.value(at)) => Some(now.since(at)),
-                (None, _) if self.uses_sack && news.dsack.is_none() => since_echo,
+                (Some(rtt), _) => Some(rtt.min(echo.since + TICK)),
+                (None, Some(at)) if !timestamps::is_before(echo.value, self.ts.value(at)) => {
+                    Some(now.since(at))
+                }
+                (None, _) if self.uses_sack && news.dsack.is_none() => Some(echo.since),
                 (None, _) => None,
             };
         }
@@ -293,7 +293,7 @@ impl Connection {
         let is_one_of_many = self.recovery.is_lossy && (undo.resent != 1 || self.board.lost_bytes() > 0);
         let tells_of_loss = if self.uses_sack { is_one_of_many } else { news.is_lossy };
         let is_for_original =
-            news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo));
+            news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo.value));
         let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
         // What was taken for lost has come before any of it was sent again.
         let has_come = self.recovery.is_lossy && undo.resent == 0 && self.board.lost_bytes() == 0;
@@ -516,8 +516,6 @@ impl Connection {
 
 /// Blocks of SACK that an option has room for.
 const MAX_BLOCKS: usize = 4;
-/// The clock of timestamps.
-const TICK: Duration = Duration::from_millis(1);
 
 /// RFC 2883 4: the first block reports what came twice when it stands before the ACK, or within the second block. Where
 /// it begins.

@@ -10,11 +10,13 @@ use super::handshake::Peer;
 use super::receiver::Received;
 use super::recovery::{Frto, Phase};
 use super::state::{State, Step};
+use super::timestamps::Echo;
 use crate::drops::Drop;
 use crate::fault::{self, Fault};
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header, Segment};
+use crate::wire::tcp_options::Options;
 
 /// What came of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,12 +144,12 @@ impl Connection {
         }
         match segment.options.timestamps {
             None => Err(Outcome::Dropped(Drop::TcpNoTimestamp)),
-            Some((value, echo)) if self.ts.is_old(now, value) => {
+            Some((value, _)) if self.ts.is_old(now, value) => {
                 if payload.is_empty() && self.is_overtaken_ack(segment, value) {
                     let ack = Acknowledgment {
                         ack: segment.header.ack,
                         sack: &segment.options.sack,
-                        echo: Some(echo),
+                        echo: None,
                         is_duplicate: false,
                         has_ece: false,
                     };
@@ -282,7 +284,7 @@ impl Connection {
             Acknowledgment {
                 ack,
                 sack: &segment.options.sack,
-                echo: segment.options.timestamps.filter(|_| self.ts.is_on()).map(|(_, echo)| echo),
+                echo: self.echo(now, &segment.options),
                 is_duplicate: self.is_duplicate_ack(header, payload, window_changed),
                 has_ece: header.flags.has(Flags::ECE),
             },
@@ -294,6 +296,11 @@ impl Connection {
             self.handle_fin_acked(now);
         }
         Ok(())
+    }
+
+    fn echo(&self, now: Instant, options: &Options) -> Option<Echo> {
+        let (_, value) = options.timestamps?;
+        self.ts.echo(now, value, now.since(self.opened))
     }
 
     /// RFC 5681 2.

@@ -9,6 +9,18 @@ use crate::wire::seq::SeqNum;
 /// How long TS.Recent stays valid on an idle connection (RFC 7323 5.5).
 const OUTDATED: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 
+/// The clock counts in these.
+pub const TICK: Duration = Duration::from_millis(1);
+
+/// What an ACK says of when that left which called it forth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Echo {
+    /// TSecr.
+    pub value: u32,
+    /// How long ago that was, to the tick below.
+    pub since: Duration,
+}
+
 /// The state of RFC 7323 of one connection.
 #[derive(Clone, Debug)]
 pub struct Timestamps {
@@ -88,10 +100,14 @@ impl Timestamps {
         }
     }
 
-    /// How long ago that left which an ACK echoes, to the millisecond; `None` for an echo of the future.
-    pub fn since_echo(&self, now: Instant, echo: u32) -> Option<Duration> {
-        let passed = self.value(now).wrapping_sub(echo);
-        (passed <= i32::MAX as u32).then(|| Duration::from_millis(u64::from(passed)))
+    /// What a TSecr echoes on a connection that has lasted for `age`. `None` if they are not in use, and for one that is
+    /// none: of the future, or older than the connection. Who sends such a one would have the timeout grow, or reductions
+    /// of the window taken back.
+    pub fn echo(&self, now: Instant, value: u32, age: Duration) -> Option<Echo> {
+        let passed = self.value(now).wrapping_sub(value);
+        let since = Duration::from_millis(u64::from(passed));
+        let is_of_past = passed <= i32::MAX as u32 && since <= age + TICK;
+        (self.is_on && is_of_past).then_some(Echo { value, since })
     }
 }
 
@@ -110,8 +126,14 @@ mod tests {
         let mut ts = started();
         let now = Instant::ZERO + Duration::from_millis(10);
         assert_eq!(ts.option(now, SeqNum(100)), Some((4, u32::MAX)));
-        assert_eq!(ts.since_echo(now, u32::MAX - 5), Some(Duration::from_millis(10)));
-        assert_eq!(ts.since_echo(now, 5), None);
+        let since =
+            |value, age| ts.echo(now, value, Duration::from_millis(age)).map(|echo| echo.since.as_millis());
+        assert_eq!([since(u32::MAX - 5, 10), since(4, 10), since(5, 10)], [Some(10), Some(0), None]);
+        assert_eq!(
+            [since(u32::MAX - 6, 10), since(u32::MAX - 7, 10)],
+            [Some(11), None],
+            "older than the connection"
+        );
     }
 
     #[test]

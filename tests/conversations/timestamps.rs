@@ -127,6 +127,20 @@ fn the_echo_makes_a_sample_of_what_was_sent_twice() {
 }
 
 #[test]
+fn an_echo_older_than_the_connection_makes_no_sample() {
+    // Whoever sends one would have the next timeout wait for a minute.
+    for peer_sack in [false, true] {
+        let mut talk = Talk::accepted_after(40, Setup { peer_sack, ..setup() });
+        talk.write(100);
+        let first = talk.take()[0].options.timestamps.unwrap().0;
+        talk.pass(241);
+        let before = talk.report().rto;
+        talk.hears(seg("A", 1, 101).ts(THEN + 300, first.wrapping_sub(100_000)));
+        assert_eq!((talk.report().flight, talk.report().rto), (0, before));
+    }
+}
+
+#[test]
 fn a_timeout_that_was_not_needed_is_taken_back() {
     // RFC 3522 3.2, RFC 5682: the echo is of what left before the timeout.
     let mut talk = stamped();
