@@ -239,7 +239,7 @@ impl Connection {
 
     fn mark_first_lost(&mut self, news: &mut News) {
         let mut is_first = true;
-        news.is_lossy |= self.board.mark_lost(self.snd.una, |_| {
+        news.is_lossy |= self.board.mark_lost(self.snd.una, |_, _| {
             if std::mem::take(&mut is_first) { Verdict::Lost } else { Verdict::Stop }
         });
     }

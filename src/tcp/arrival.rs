@@ -9,6 +9,7 @@ use super::error::Cause;
 use super::handshake::Peer;
 use super::receiver::Received;
 use super::recovery::{Frto, Phase};
+use super::scoreboard::{Sent, Verdict};
 use super::state::{State, Step};
 use super::timestamps::Echo;
 use crate::drops::Drop;
@@ -331,7 +332,10 @@ impl Connection {
         if self.path.probe().is_some() {
             self.path.handle_probe_lost(now);
         }
-        if !self.board.mark_longer(self.snd.una, longest) {
+        let is_lost = |start, segment: &Sent| {
+            if segment.end - start > longest { Verdict::Lost } else { Verdict::Keep }
+        };
+        if !self.board.mark_lost(self.snd.una, is_lost) {
             return;
         }
         self.recovery.begin(Phase::Loss(Frto::Off), self.snd.nxt, true);

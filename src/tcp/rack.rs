@@ -131,7 +131,7 @@ impl Rack {
         let Some(newest) = self.newest.filter(|_| !fault::is(Fault::NoRack)) else { return (false, None) };
         let patience = self.rtt + self.reordering_window(board.sacked_segments(), circumstances);
         let mut look_again = None;
-        let any = board.mark_lost(una, |segment| {
+        let any = board.mark_lost(una, |_, segment| {
             if !is_later(newest, (segment.at, segment.end)) {
                 return if segment.is_resent { Verdict::Keep } else { Verdict::Stop };
             }
@@ -155,7 +155,7 @@ impl Rack {
     ) {
         let patience = self.rtt + self.reordering_window(board.sacked_segments(), circumstances);
         let mut is_first = true;
-        board.mark_lost(una, |segment| {
+        board.mark_lost(una, |_, segment| {
             let is_lost = std::mem::take(&mut is_first) || segment.at + patience <= now;
             if is_lost { Verdict::Lost } else { Verdict::Keep }
         });

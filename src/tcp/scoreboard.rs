@@ -153,13 +153,13 @@ impl Scoreboard {
         }
     }
 
-    /// Takes for lost what `is_lost` says so of among the segments that are in flight, in order, until it says
-    /// [`Verdict::Stop`]. True when any was.
-    pub fn mark_lost(&mut self, una: SeqNum, mut judge: impl FnMut(&Sent) -> Verdict) -> bool {
+    /// Takes for lost what `judge` says so of among the segments that are in flight, in order, until it says
+    /// [`Verdict::Stop`]. It is told where each begins. True when any was.
+    pub fn mark_lost(&mut self, una: SeqNum, mut judge: impl FnMut(SeqNum, &Sent) -> Verdict) -> bool {
         let mut start = una;
         let mut any = false;
         for (index, segment) in self.segments.iter_mut().enumerate() {
-            let verdict = if segment.fate == Fate::InFlight { judge(segment) } else { Verdict::Keep };
+            let verdict = if segment.fate == Fate::InFlight { judge(start, segment) } else { Verdict::Keep };
             match verdict {
                 Verdict::Lost => {
                     segment.fate = Fate::Lost;
@@ -175,23 +175,6 @@ impl Scoreboard {
             start = segment.end;
         }
         any
-    }
-
-    /// Takes for lost what is in flight in segments of more than `longest` sequence numbers. True when any was.
-    pub fn mark_longer(&mut self, una: SeqNum, longest: u32) -> bool {
-        let mut start = una;
-        let mut first = None;
-        for (index, segment) in self.segments.iter_mut().enumerate() {
-            let len = segment.end - start;
-            if segment.fate == Fate::InFlight && len > longest {
-                segment.fate = Fate::Lost;
-                self.lost_bytes += len;
-                first = first.or(Some(index));
-            }
-            start = segment.end;
-        }
-        self.first_lost = first.map_or(self.first_lost, |first| self.first_lost.min(first));
-        first.is_some()
     }
 
     /// What was taken for lost is in flight after all.
@@ -286,7 +269,7 @@ impl Scoreboard {
     }
 }
 
-/// What [`Scoreboard::mark_lost`] is told of a segment.
+/// What becomes of a segment in [`Scoreboard::mark_lost`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is lost.
@@ -344,7 +327,7 @@ mod tests {
     fn the_lost_are_found_in_order_and_leave_the_sum_when_they_are_sent_again() {
         let mut board = five();
         sack(&mut board, UNA, 1000, 2000);
-        let lost = |s: &Sent| if s.at < at(4) { Verdict::Lost } else { Verdict::Stop };
+        let lost = |_, s: &Sent| if s.at < at(4) { Verdict::Lost } else { Verdict::Stop };
         assert!(board.mark_lost(UNA, lost));
         assert!(!board.mark_lost(UNA, lost), "once");
         assert_eq!(board.lost_bytes(), 2000);
@@ -367,7 +350,7 @@ mod tests {
     fn small_lost_segments_become_one() {
         let mut board = five();
         sack(&mut board, UNA, 3000, 4000);
-        board.mark_lost(UNA, |_| Verdict::Lost);
+        board.mark_lost(UNA, |_, _| Verdict::Lost);
         assert_eq!(board.join_lost(0, UNA, 2500), UNA + 2000);
         assert_eq!(board.join_lost(0, UNA, 9000), UNA + 3000, "up to what the peer has");
         assert_eq!((board.len(), board.lost_bytes()), (3, 4000));
@@ -381,7 +364,7 @@ mod tests {
         sack(&mut board, UNA, 0, 5000);
         board.clear_sacked();
         assert_eq!((board.sacked_bytes(), board.sacked_segments()), (0, 0));
-        board.mark_lost(UNA, |_| Verdict::Lost);
+        board.mark_lost(UNA, |_, _| Verdict::Lost);
         assert_eq!(board.lost_bytes(), 5000);
         ack(&mut board, 0, 5000);
         assert_eq!(board.lost_bytes(), 0);

@@ -146,7 +146,7 @@ impl Connection {
             let circumstances = self.circumstances();
             self.rack.mark_losses_on_timeout(now, una, &mut self.board, circumstances);
         } else {
-            self.board.mark_lost(una, |_| Verdict::Lost);
+            self.board.mark_lost(una, |_, _| Verdict::Lost);
         }
         let asks = is_first && was_open && self.board.len() > 1 && !fault::is(Fault::NoFrto);
         let frto = if asks { Frto::First } else { Frto::Off };
