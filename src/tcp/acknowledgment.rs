@@ -1,23 +1,16 @@
-//! What an ACK tells the sender: what has arrived, what is lost, and so how much may leave.
+//! What is news in an ACK: what has arrived, how long that took, and what is lost.
 //!
 //! ```text
-//! ACK --> scoreboard: what is news --> RTT --> was a reduction unfounded? --> RACK: what is lost
-//!     --> recovery: begin, go on, end --> congestion window --> timers
+//! ACK --> scoreboard: what has arrived --> RTT --> was a reduction unfounded? --> RACK: what is lost
+//!     --> recovery and the congestion window (response.rs)
 //! ```
-//! RFC 5681 3, RFC 6675, RFC 8985 6.2 and 7.4, RFC 9937, RFC 5682, RFC 3522, RFC 3708. Peers without SACK are counted
-//! by their duplicate ACKs, each of which stands for a segment that has left the network (RFC 6582); the rest is the
-//! same.
-//!
-//! Deviation: a retransmission that is lost reduces the window no further within one recovery, as in Linux, where RFC
-//! 5681 4.3 has it (MUST); RFC 8985 9.3 asks for it only in the absence of PRR.
+//! RFC 5681 3.2, RFC 6675, RFC 2883, RFC 6298 3, RFC 7323 4. Peers without SACK are counted by their duplicate ACKs,
+//! each of which stands for a segment that has left the network (RFC 6582); the rest is the same.
 
-use super::congestion::Ack;
 use super::connection::Connection;
-use super::prr::{Delivery, Prr};
-use super::rack::{Circumstances, DUPLICATE_THRESHOLD};
-use super::recovery::{Frto, Phase};
+use super::rack::DUPLICATE_THRESHOLD;
+use super::recovery::Phase;
 use super::scoreboard::{Fate, Scoreboard, Sent, Verdict};
-use super::sender::NewData;
 use super::timestamps::{self, Echo, TICK};
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
@@ -41,31 +34,31 @@ pub(super) struct Acknowledgment<'a> {
 
 /// What is news in an ACK.
 #[derive(Clone, Copy, Debug, Default)]
-struct News {
+pub(super) struct News {
     /// SND.UNA has moved.
-    has_moved: bool,
+    pub(super) has_moved: bool,
     /// Bytes by which it has.
-    acked: u32,
+    pub(super) acked: u32,
     /// Bytes newly known to have arrived.
-    delivered: u32,
+    pub(super) delivered: u32,
     /// A sample of the RTT.
-    rtt: Option<Duration>,
+    pub(super) rtt: Option<Duration>,
     /// How long ago that left which was selectively acknowledged.
-    sack_rtt: Option<Duration>,
+    pub(super) sack_rtt: Option<Duration>,
     /// The least RTT of what arrived.
-    least_rtt: Option<Duration>,
+    pub(super) least_rtt: Option<Duration>,
     /// When that left last which is acknowledged and was sent again: which of its copies arrived is not known.
-    resent_at: Option<Instant>,
+    pub(super) resent_at: Option<Instant>,
     /// Something arrived that had been sent before the timeout, and only then.
-    has_original: bool,
+    pub(super) has_original: bool,
     /// A D-SACK: where it ends.
-    dsack: Option<SeqNum>,
+    pub(super) dsack: Option<SeqNum>,
     /// A full segment arrived.
-    has_full: bool,
+    pub(super) has_full: bool,
     /// Something more is lost.
-    is_lossy: bool,
+    pub(super) is_lossy: bool,
     /// A peer without SACK has sent a duplicate ACK.
-    is_duplicate: bool,
+    pub(super) is_duplicate: bool,
 }
 
 impl Connection {
@@ -266,251 +259,6 @@ impl Connection {
         let a_round = self.snd.flight().div_ceil(2 * u32::from(self.snd.mss));
         self.rtt.handle_sample(now, sample, a_round);
         self.recovery.has_probed = false;
-    }
-
-    /// RFC 8985 7.4.2: was a loss repaired by the loss probe, so that nothing else tells of it?
-    fn has_probe_repaired(&mut self, ack: Acknowledgment<'_>, news: &News) -> bool {
-        let Some(probe) = self.recovery.probe.filter(|probe| ack.ack.ge(probe.end)) else { return false };
-        let is_past = ack.ack.gt(probe.end);
-        let had_arrived = news.dsack == Some(probe.end);
-        let is_plain_duplicate = ack.is_duplicate && ack.sack.as_slice().is_empty();
-        if !probe.is_resent || had_arrived || is_past || is_plain_duplicate {
-            self.recovery.probe = None;
-        }
-        let has_repaired = probe.is_resent && is_past && !had_arrived;
-        self.tally.mechanisms.probe_repairs += u32::from(has_repaired);
-        has_repaired && self.recovery.is_open()
-    }
-
-    /// The reduction that is watched was not called for.
-    fn was_unfounded(&self, ack: Acknowledgment<'_>, news: &News) -> bool {
-        let Some(undo) = &self.recovery.undo else { return false };
-        if fault::is(Fault::NoUndo) {
-            return false;
-        }
-        // Without SACK a partial ACK tells of another loss, of which nothing else would.
-        // And with it, one segment that had not been lost says nothing of the others; D-SACKs do.
-        let is_one_of_many = self.recovery.is_lossy && (undo.resent != 1 || self.board.lost_bytes() > 0);
-        let tells_of_loss = if self.uses_sack { is_one_of_many } else { news.is_lossy };
-        let is_for_original =
-            news.has_moved && !tells_of_loss && ack.echo.is_some_and(|echo| undo.is_for_original(echo.value));
-        let is_original_in_second = self.recovery.prefers_new_data() && news.has_original;
-        // What was taken for lost has come before any of it was sent again.
-        let has_come = self.recovery.is_lossy && undo.resent == 0 && self.board.lost_bytes() == 0;
-        is_for_original
-            || is_original_in_second
-            || has_come
-            || (news.dsack.is_some() && undo.is_all_reported())
-    }
-
-    /// Back to the window of before; what was taken for lost is in flight.
-    fn undo_reduction(&mut self, now: Instant) {
-        let Some(undo) = self.recovery.undo.take() else { return };
-        log::debug!("{:?} takes back a reduction of its window", self.flow);
-        self.tally.mechanisms.spurious_undos += 1;
-        self.congestion.undo(undo.before);
-        if undo.is_timeout {
-            self.rtt.handle_spurious_timeout();
-        }
-        if undo.resent == 0 {
-            // No duplicate ACKs can follow from copies that never left.
-            self.recovery.recover = self.snd.una - 1;
-        }
-        if !undo.is_timeout {
-            self.rack.handle_spurious();
-        }
-        self.board.clear_lost();
-        self.end_recovery();
-        self.rto_from = now;
-    }
-
-    /// RFC 4821 7.6: the larger segment that probes the path has arrived.
-    fn judge_path_probe_delivered(&mut self) {
-        if self.path.probe().is_some_and(|end| self.snd.una.ge(end)) {
-            self.path.handle_probe_delivered();
-            self.handle_path_mtu();
-        }
-    }
-
-    /// RFC 4821 7.6: that segment is lost, perhaps; if nothing else is, it is no sign of congestion, but for its size.
-    fn is_path_probe_alone(&mut self, now: Instant) -> bool {
-        let Some(end) = self.path.probe() else { return false };
-        let lost = self.board.lost_len_of(self.snd.una, end);
-        if lost > 0 {
-            self.path.handle_probe_lost(now);
-        }
-        let is_alone = lost > 0 && lost == self.board.lost_bytes() && self.recovery.is_open();
-        self.recovery.is_first_due |= is_alone;
-        is_alone
-    }
-
-    /// RFC 8985 6.2, step 5. True when something more is lost.
-    pub(super) fn detect_losses(&mut self, now: Instant) -> bool {
-        self.reorder_at = None;
-        if !self.uses_sack || self.board.is_empty() {
-            return false;
-        }
-        let circumstances = self.circumstances();
-        let (any, look_again) = self.rack.detect_losses(now, self.snd.una, &mut self.board, circumstances);
-        self.reorder_at = look_again;
-        any && !self.is_path_probe_alone(now)
-    }
-
-    pub(super) fn circumstances(&self) -> Circumstances {
-        Circumstances {
-            min_rtt: self.rtt.least().unwrap_or_default(),
-            srtt: self.rtt.smoothed().map_or(Duration::MAX, |(srtt, _)| srtt),
-            is_recovering: !self.recovery.is_open(),
-        }
-    }
-
-    /// RFC 3168 6.1.2: a router was congested.
-    fn is_marked(&mut self, ack: Acknowledgment<'_>) -> bool {
-        let is_marked = ack.has_ece && self.ecn.handle_echo(self.snd.una, self.snd.nxt);
-        self.tally.mechanisms.ecn_reductions += u32::from(is_marked && self.recovery.is_open());
-        is_marked
-    }
-
-    /// `is_congested` says that the window is to be reduced though nothing is to be sent again for it.
-    fn advance_recovery(&mut self, now: Instant, news: &News, is_congested: bool) {
-        let is_over = self.snd.una.ge(self.recovery.recover);
-        match self.recovery.phase {
-            Phase::Open if news.is_lossy || is_congested => {
-                self.begin_fast_recovery(now, news, is_congested);
-            }
-            Phase::Open => {
-                self.recovery.handle_una(self.snd.una, self.snd.nxt);
-                self.grow_window(now, news);
-            }
-            Phase::Fast(prr) if is_over => {
-                self.congestion.set_window(prr.target());
-                self.end_recovery();
-                self.begin_again(now, news);
-            }
-            Phase::Fast(mut prr) => {
-                if news.is_lossy && !self.recovery.is_lossy {
-                    // A loss behind a mark: the window is reduced already.
-                    (self.recovery.is_lossy, self.recovery.is_first_due) = (true, true);
-                }
-                self.reduce_window(&mut prr, news);
-                self.recovery.phase = Phase::Fast(prr);
-            }
-            Phase::Loss(_) if is_over => {
-                self.end_recovery();
-                self.grow_window(now, news);
-                self.begin_again(now, news);
-            }
-            Phase::Loss(frto) => {
-                self.recovery.phase = Phase::Loss(self.next_frto(frto, news));
-                self.is_cwnd_limited = true;
-                self.grow_window(now, news);
-            }
-        }
-    }
-
-    /// The reordering window is over: RFC 8985 6.2.
-    pub(super) fn handle_reorder_timeout(&mut self, now: Instant) {
-        if self.detect_losses(now) && self.recovery.is_open() {
-            self.begin_fast_recovery(now, &News { is_lossy: true, ..News::default() }, false);
-        }
-        self.set_pace();
-        self.arm_guard(now);
-    }
-
-    /// Something is lost, or a router is congested: RFC 5681 3.2, RFC 3168 6.1.2, RFC 9937 6.
-    fn begin_fast_recovery(&mut self, now: Instant, news: &News, is_congested: bool) {
-        let flight = self.snd.flight();
-        if is_congested {
-            // What a router or a repair tells is no guess.
-            self.recovery.undo = None;
-        } else {
-            self.recovery.watch(&self.congestion, self.snd.una, false);
-        }
-        // FlightSize is what it was before the ACK; when the window was used up, that is the window, as an ACK may come
-        // late in a round trip, and of most of it.
-        let cwnd = self.congestion.window();
-        self.congestion.handle_loss(if self.is_cwnd_limited { cwnd } else { flight + news.acked });
-        self.ecn.handle_reduced(self.snd.nxt);
-        self.tally.mechanisms.fast_recoveries += 1;
-        let reported = self.board.sacked_bytes() + self.counted_duplicates();
-        let recover_fs = (flight.saturating_sub(reported)).saturating_add(news.delivered);
-        let mut prr = Prr::new(recover_fs, self.congestion.slow_start_threshold());
-        self.recovery.begin(Phase::Fast(prr), self.snd.nxt, news.is_lossy);
-        self.reduce_window(&mut prr, news);
-        self.recovery.phase = Phase::Fast(prr);
-        log::trace!("{:?} recovers up to {:?} at {now:?}", self.flow, self.recovery.recover);
-    }
-
-    /// What was sent during the recovery that is over may be lost too: that is another one (RFC 6675 5).
-    fn begin_again(&mut self, now: Instant, news: &News) {
-        if self.board.lost_bytes() > 0 {
-            self.begin_fast_recovery(now, &News { is_lossy: true, delivered: 0, acked: 0, ..*news }, false);
-        }
-    }
-
-    fn reduce_window(&mut self, prr: &mut Prr, news: &News) {
-        let delivery = Delivery { delivered: news.delivered, is_safe: news.has_moved && !news.is_lossy };
-        let cwnd = prr.handle_ack(delivery, self.pipe(), u32::from(self.snd.mss));
-        self.congestion.set_window(cwnd);
-    }
-
-    fn end_recovery(&mut self) {
-        self.recovery.end(self.snd.nxt);
-        self.rack.handle_recovered();
-    }
-
-    /// RFC 5681 3.1: what arrives behind a gap counts when the gap is closed.
-    fn grow_window(&mut self, now: Instant, news: &News) {
-        self.recovery.uncounted = self.recovery.uncounted.saturating_add(news.delivered);
-        if !news.has_moved && self.recovery.is_open() {
-            return;
-        }
-        let acked = std::mem::take(&mut self.recovery.uncounted);
-        if acked == 0 {
-            return;
-        }
-        // RFC 5681 3.1 grows the window for what fills it; one that nobody fills is not tested.
-        if !self.is_cwnd_limited {
-            return self.congestion.handle_unused(now);
-        }
-        let srtt = self.rtt.smoothed().map_or(Duration::ZERO, |(srtt, _)| srtt);
-        let (una, nxt) = (self.snd.una, self.snd.nxt);
-        self.congestion.handle_ack(&Ack { now, acked, una, nxt, srtt });
-    }
-
-    /// RFC 5682 3.1. With timestamps the first ACK has told already.
-    fn next_frto(&mut self, frto: Frto, news: &News) -> Frto {
-        let says_nothing = !news.has_moved && !news.is_duplicate && news.delivered == 0;
-        match frto {
-            _ if says_nothing => frto,
-            Frto::First if news.has_moved && !self.ts.is_on() && self.has_new_segment() => Frto::Second,
-            _ => Frto::Off,
-        }
-    }
-
-    /// New data is there that nothing but the congestion window may hold back.
-    fn has_new_segment(&self) -> bool {
-        let next = self.snd.next_segment(u32::MAX, 0, self.config.nagle, self.room_in_segment());
-        matches!(next, NewData::Segment(..))
-    }
-
-    /// What is thought to be in the network: RFC 6675 4, `SetPipe()`.
-    pub(super) fn pipe(&self) -> u32 {
-        let outside = self.board.sacked_bytes() + self.board.lost_bytes() + self.counted_duplicates();
-        self.snd.flight().saturating_sub(outside)
-    }
-
-    /// Bytes that duplicate ACKs of a peer without SACK stand for.
-    fn counted_duplicates(&self) -> u32 {
-        self.recovery.duplicates * u32::from(self.snd.mss)
-    }
-
-    /// The window or the RTT may have changed.
-    pub(super) fn set_pace(&mut self) {
-        if let Some((srtt, _)) = self.rtt.smoothed().filter(|_| self.config.pacing) {
-            let (cwnd, is_in_slow_start) = (self.congestion.window(), self.congestion.is_in_slow_start());
-            self.pacing.set_rate(cwnd, self.snd.mss, srtt, is_in_slow_start);
-        }
     }
 }
 

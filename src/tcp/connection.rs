@@ -6,8 +6,9 @@
 
 use bytes::Bytes;
 
-use super::congestion::{Algorithm, Congestion};
-use super::ecn::{self, Ecn};
+use super::config::Config;
+use super::congestion::Congestion;
+use super::ecn::Ecn;
 use super::error::{Cause, ReadError, WriteError};
 use super::flow::Flow;
 use super::handshake::{self, Opening, Peer};
@@ -31,63 +32,10 @@ use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::Header;
 
-/// How a connection behaves. The default is what RFC 9293 wants.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Hold small segments back while others are in flight (RFC 9293 3.7.4).
-    pub nagle: bool,
-    /// The longest delay of an ACK (RFC 9293 MUST-40: under 500 ms).
-    pub ack_delay: Duration,
-    /// Segments at the beginning that are acknowledged at once, unless the user answers.
-    pub quick_acks: u8,
-    /// After how long an idle time to ask whether the peer is there. Off by default (RFC 9293 MUST-25).
-    pub keep_alive: Option<Duration>,
-    /// How long data may stay unacknowledged: R2 of RFC 9293 3.8.3, at least 100 s there (SHLD-11).
-    pub user_timeout: Duration,
-    /// Bytes that may be queued.
-    pub send_buffer: usize,
-    /// Bytes that may wait unread: what the window offers.
-    pub receive_buffer: usize,
-    /// How the congestion window grows, and by how much a loss reduces it.
-    pub congestion: Algorithm,
-    /// Selective acknowledgments (RFC 2018), if the peer wants them too; and with them RACK-TLP (RFC 8985).
-    pub sack: bool,
-    /// Timestamps (RFC 7323), if the peer wants them too.
-    pub timestamps: bool,
-    /// Explicit congestion notification (RFC 3168).
-    pub ecn: ecn::Mode,
-    /// Spread what leaves over the round trip.
-    pub pacing: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            nagle: true,
-            ack_delay: Duration::from_millis(40),
-            quick_acks: QUICK_ACKS,
-            keep_alive: None,
-            user_timeout: Duration::from_secs(120),
-            send_buffer: limits::SEND_BUFFER,
-            receive_buffer: limits::RECEIVE_BUFFER,
-            congestion: Algorithm::default(),
-            sack: true,
-            timestamps: true,
-            ecn: ecn::Mode::default(),
-            pacing: true,
-        }
-    }
-}
-
 /// Room that is worth a wake, in bytes.
 const ENOUGH_ROOM: usize = 16 << 10;
-/// As many as in Linux.
-const QUICK_ACKS: u8 = 16;
-/// Bytes of the option in every segment (RFC 7323 A).
-const TIMESTAMPS_LEN: u16 = 12;
 /// How long to wait for a FIN when the user is gone; Linux waits as long.
 const FIN_WAIT_2: Duration = Duration::from_secs(60);
-
 /// Bytes a second that a peer must take of what is queued when the user is gone.
 const ORPHAN_RATE: u64 = 1024;
 
@@ -129,7 +77,7 @@ pub struct Connection {
     pub(super) config: Config,
     pub(super) signals: Signals,
     pub(super) due: Due,
-    cause: Option<Cause>,
+    pub(super) cause: Option<Cause>,
     /// The user is gone: nothing is read any more.
     pub(super) is_released: bool,
     /// The connection began with our SYN.
@@ -164,7 +112,7 @@ pub struct Connection {
     challenges_full_at: Instant,
     pub(super) path: PathMtu,
     /// Bytes of payload that the peer takes in a segment without options.
-    peer_mss: u16,
+    pub(super) peer_mss: u16,
     pub(super) opened: Instant,
     pub(super) tally: Tally,
 }
@@ -468,37 +416,6 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
-    }
-
-    /// A router could not forward a packet of `len` bytes whose segment began at `seq`, and can forward `mtu`; 0 if
-    /// it does not say. Believed only for what is in flight (RFC 5927 4.1 and 7.2). False when it was about nothing
-    /// that we sent.
-    pub fn handle_too_big(&mut self, now: Instant, seq: SeqNum, mtu: u16, len: u16) -> bool {
-        if self.cause.is_some() || !seq.is_within(self.snd.una, self.snd.flight()) {
-            return false;
-        }
-        // One report for what is in flight, or each would bring it again.
-        let is_heeded = self.state.is_synchronized() && !self.path.has_lowered_since(self.snd.una);
-        if is_heeded && self.path.handle_too_big(now, mtu, len) {
-            self.path.handle_lowered(self.snd.nxt);
-            self.tally.mechanisms.mtu_reductions += 1;
-            self.handle_path_mtu();
-            let longest = u32::from(self.snd.mss);
-            self.resend_flight(now, longest);
-        }
-        true
-    }
-
-    /// Bytes of payload of a full segment in packets of up to `mtu` bytes.
-    pub(super) fn mss_for(&self, mtu: u16) -> u16 {
-        let options = if self.ts.is_on() { TIMESTAMPS_LEN } else { 0 };
-        self.peer_mss.min(handshake::local_mss(usize::from(mtu))) - options
-    }
-
-    /// The path takes larger or smaller packets than it did.
-    pub(super) fn handle_path_mtu(&mut self) {
-        self.snd.mss = self.mss_for(self.path.current());
-        self.congestion.set_mss(u32::from(self.snd.mss));
     }
 
     /// An ICMP error, or a neighbour that does not answer, about a segment that began at `seq`. Believed only

@@ -4,7 +4,7 @@
 //! [`Connection`](super::connection::Connection) when its SYN is acknowledged. Deviation: it is given up after
 //! five SYN-ACKs sent again (63 s), as in Linux, where RFC 1122 4.2.3.5 asks for three minutes.
 
-use super::connection::Config;
+use super::config::Config;
 use super::ecn;
 use super::flow::Flow;
 use super::isn::Numbers;

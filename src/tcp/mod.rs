@@ -8,6 +8,7 @@
 //! Left out so far: buffers that tune themselves.
 
 pub mod assembler;
+pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod cookie;
@@ -36,12 +37,15 @@ pub mod timestamps;
 
 mod acknowledgment;
 mod arrival;
+mod response;
+mod segment_size;
 mod timeout;
 mod transmit;
 
 pub use arrival::Outcome;
+pub use config::Config;
 pub use congestion::Algorithm;
-pub use connection::{Config, Connection};
+pub use connection::Connection;
 pub use error::{Cause, ReadError, WriteError};
 pub use flow::Flow;
 pub use isn::Numbers;

@@ -4,9 +4,10 @@
 //! Open --something is lost, or ECE--> Fast --all of it acknowledged--> Open
 //!   `-----------timeout-------------> Loss --all of it acknowledged--> Open
 //! ```
-//! What is lost the scoreboard knows (`scoreboard.rs`), RACK and duplicate ACKs find it (`rack.rs`,
-//! `acknowledgment.rs`), and how fast it is sent again PRR says (`prr.rs`). From any phase a reduction that turns out
-//! to be unfounded leads back to Open with the window of before (RFC 3522, RFC 5682, RFC 3708).
+//! What is lost the scoreboard knows (`scoreboard.rs`); RACK and duplicate ACKs find it (`rack.rs`,
+//! `acknowledgment.rs`); how fast it is sent again PRR says (`prr.rs`); and `response.rs` leads from phase to phase.
+//! From any phase a reduction that turns out to be unfounded leads back to Open with the window of before (RFC 3522,
+//! RFC 5682, RFC 3708).
 
 use super::congestion::Congestion;
 use super::prr::Prr;
@@ -177,7 +178,8 @@ impl Recovery {
         self.probe = None;
     }
 
-    /// All is well. An unfounded reduction may still be noticed until everything before `nxt` is acknowledged.
+    /// All is well. An unfounded reduction may still be noticed for two round trips, the first of which ends when
+    /// everything before `nxt` is acknowledged.
     pub fn end(&mut self, nxt: SeqNum) {
         self.phase = Phase::Open;
         self.is_lossy = false;

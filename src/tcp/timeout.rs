@@ -156,21 +156,6 @@ impl Connection {
         self.set_pace();
     }
 
-    /// RFC 4821 7.7: a full segment that does not get through for the third time may be too large.
-    fn detect_black_hole(&mut self, now: Instant) {
-        if self.path.probe().is_some() {
-            return self.path.handle_probe_lost(now);
-        }
-        let is_repeated = self.recovery.is_after_timeout() && self.rtt.backoff() > 2;
-        let first = self.board.first().map_or(0, |first| first.end - self.snd.una);
-        let is_full = first >= u32::from(self.snd.mss);
-        if is_repeated && is_full && self.path.handle_black_hole(now) {
-            log::debug!("{:?} tries smaller segments", self.flow);
-            self.tally.mechanisms.mtu_reductions += 1;
-            self.handle_path_mtu();
-        }
-    }
-
     fn handle_persist_timeout(&mut self, now: Instant) {
         if fault::is(Fault::NoZeroWindowProbe) {
             return;

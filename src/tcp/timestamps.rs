@@ -100,9 +100,9 @@ impl Timestamps {
         }
     }
 
-    /// What a TSecr echoes on a connection that has lasted for `age`. `None` if they are not in use, and for one that is
-    /// none: of the future, or older than the connection. Who sends such a one would have the timeout grow, or reductions
-    /// of the window taken back.
+    /// What a TSecr echoes on a connection that has lasted for `age`. `None` if they are not in use, and for one that
+    /// is none: of the future, or older than the connection. Who sends such a one would have the timeout grow, or
+    /// reductions of the window taken back.
     pub fn echo(&self, now: Instant, value: u32, age: Duration) -> Option<Echo> {
         let passed = self.value(now).wrapping_sub(value);
         let since = Duration::from_millis(u64::from(passed));

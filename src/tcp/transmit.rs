@@ -194,20 +194,6 @@ impl Connection {
         Some(departure)
     }
 
-    /// As `room_in_segment`, or more when the path is to be probed for whether it takes more, which only a segment
-    /// can do behind which others tell of its loss (RFC 4821 7.4).
-    fn room_in_new_segment(&self, now: Instant) -> usize {
-        let room = self.room_in_segment();
-        let probe = self.path.poll_probe(now).map(|mtu| usize::from(self.mss_for(mtu)));
-        let may_probe = |len: &usize| {
-            self.uses_sack
-                && self.recovery.is_open()
-                && self.snd.unsent() > len + 3 * room
-                && (self.pipe() as usize + len + 3 * room) <= self.congestion.window() as usize
-        };
-        probe.filter(may_probe).map_or(room, |len| len - self.rcv.sack_len(self.ts.is_on()))
-    }
-
     fn send_new(&mut self, now: Instant, len: usize, fin: bool, payload: &mut Vec<Bytes>) -> Departure {
         let seq = self.snd.nxt;
         if self.snd.flight() == 0 {
@@ -266,11 +252,6 @@ impl Connection {
             self.timers.set(Timer::Pace, until);
         }
         until.is_some()
-    }
-
-    /// Bytes of payload that a segment has room for which leaves now.
-    pub(super) fn room_in_segment(&self) -> usize {
-        usize::from(self.snd.mss) - self.rcv.sack_len(self.ts.is_on())
     }
 
     /// Whether the congestion window is what holds the sender back, so that ACKs may grow it: it does while there is
