@@ -14,6 +14,14 @@ use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header, Segment};
 use crate::wire::tcp_options::Options;
 
+/// A segment with its payload, and what its IP header says of ECN.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    segment: &'a Segment,
+    payload: &'a [u8],
+    codepoint: Codepoint,
+}
+
 impl Stack {
     pub(super) fn handle_tcp(&mut self, ip: &ipv4::Header, bytes: &[u8]) -> Result<(), Drop> {
         let segment = Segment::parse(ip.src, ip.dst, bytes)?;
@@ -23,24 +31,19 @@ impl Stack {
         if syn_with_other || !flags.has(Flags::SYN | Flags::ACK | Flags::RST | Flags::FIN) {
             return Err(Drop::TcpBadFlags);
         }
-        let codepoint = Codepoint::from_bits(ip.ecn);
+        let arrival = Arrival { segment: &segment, payload, codepoint: Codepoint::from_bits(ip.ecn) };
         let flow = Flow { remote_ip: ip.src, remote_port: src_port, local_port: dst_port };
         log::trace!("{flow:?} <- {:?} {:?} +{}", segment.header.flags, segment.header.seq, payload.len());
         match self.flows.get(&flow).copied() {
-            Some(Place::Connection(index)) => self.handle_connection(index, &segment, payload, codepoint),
-            Some(Place::HalfOpen(index)) => self.handle_half_open(index, &segment, payload, codepoint),
-            Some(Place::TimeWait(index)) => self.handle_time_wait(index, &segment, payload),
-            None => self.handle_unknown(flow, &segment, payload, codepoint),
+            Some(Place::Connection(index)) => self.handle_connection(index, arrival),
+            Some(Place::HalfOpen(index)) => self.handle_half_open(index, arrival),
+            Some(Place::TimeWait(index)) => self.handle_time_wait(index, arrival),
+            None => self.handle_unknown(flow, arrival),
         }
     }
 
-    fn handle_connection(
-        &mut self,
-        index: u32,
-        segment: &Segment,
-        payload: &[u8],
-        codepoint: Codepoint,
-    ) -> Result<(), Drop> {
+    fn handle_connection(&mut self, index: u32, arrival: Arrival<'_>) -> Result<(), Drop> {
+        let Arrival { segment, payload, codepoint } = arrival;
         let now = self.now;
         let connection = self.connections.at(index);
         let flow = connection.flow();
@@ -79,13 +82,8 @@ impl Stack {
     }
 
     /// CLOSED and LISTEN.
-    fn handle_unknown(
-        &mut self,
-        flow: Flow,
-        segment: &Segment,
-        payload: &[u8],
-        codepoint: Codepoint,
-    ) -> Result<(), Drop> {
+    fn handle_unknown(&mut self, flow: Flow, arrival: Arrival<'_>) -> Result<(), Drop> {
+        let Arrival { segment, payload, .. } = arrival;
         let header = &segment.header;
         if header.flags.has(Flags::RST) {
             return Err(Drop::TcpResetUnmatched);
@@ -96,11 +94,9 @@ impl Stack {
         }
         if header.flags.has(Flags::ACK) {
             if let Some(opening) = self.take_cookie(flow, segment) {
-                return self.accept(&opening, segment, payload, codepoint);
+                return self.accept_cookie(&opening, arrival);
             }
-            // What a peer with a cookie sends may overtake its ACK, and a RST would end what is about to begin.
-            let may_come = self.now < self.cookies_until && cookie::may_be_ours(self.now, header);
-            if !may_come {
+            if !self.may_overtake_cookie(header) {
                 self.refuse(flow, header, payload);
             }
             return Err(Drop::TcpAckUnmatched);
@@ -117,6 +113,12 @@ impl Stack {
         if listener.half_open >= listener.config.backlog && !fault::is(Fault::NoBacklogLimit) {
             return Err(Drop::TcpBacklogFull);
         }
+        self.check_room()
+    }
+
+    /// There is room for one more connection. What the peer has sent is not acknowledged otherwise, so it comes again,
+    /// and finds room then or does not.
+    fn check_room(&self) -> Result<(), Drop> {
         if self.connections.len() >= self.config.max_connections {
             return Err(Drop::TcpConnectionLimit);
         }
@@ -183,18 +185,24 @@ impl Stack {
         let tcp = self.listeners.get(&flow.local_port)?.config.tcp;
         let mut numbers = isn::numbers(self.now, flow, &self.isn_secret);
         numbers.iss = segment.header.ack - 1;
-        self.counters.cookies_accepted += 1;
         Some(Opening { flow, numbers, peer: peer.limited_to(&tcp), began: None, resent: 0 })
     }
 
+    fn accept_cookie(&mut self, opening: &Opening, arrival: Arrival<'_>) -> Result<(), Drop> {
+        self.check_room()?;
+        self.counters.cookies_accepted += 1;
+        self.accept(opening, arrival)
+    }
+
+    /// What a peer with a cookie sends may overtake the ACK that brings it back, and a RST would end what is about to
+    /// begin.
+    fn may_overtake_cookie(&self, header: &Header) -> bool {
+        self.now < self.cookies_until && cookie::may_be_ours(self.now, header)
+    }
+
     /// SYN-RECEIVED that came from LISTEN: RFC 9293 3.10.7.4, as far as it applies before the connection is made.
-    fn handle_half_open(
-        &mut self,
-        index: u32,
-        segment: &Segment,
-        payload: &[u8],
-        codepoint: Codepoint,
-    ) -> Result<(), Drop> {
+    fn handle_half_open(&mut self, index: u32, arrival: Arrival<'_>) -> Result<(), Drop> {
+        let Arrival { segment, payload, .. } = arrival;
         let half_open = &self.half_open[index as usize];
         let (flow, iss, peer) = (half_open.flow, half_open.numbers.iss, half_open.peer);
         let Header { flags, seq, ack, .. } = segment.header;
@@ -217,7 +225,7 @@ impl Stack {
             // The peer has begun anew: back to LISTEN (RFC 9293 3.10.7.4, fourth), which takes this SYN at once and
             // does not wait for the next.
             return match self.remove_half_open(index).previous {
-                None => self.handle_unknown(flow, segment, payload, codepoint),
+                None => self.handle_unknown(flow, arrival),
                 previous => self.open_half(flow, segment, previous),
             };
         }
@@ -239,19 +247,16 @@ impl Stack {
             // The SYN came twice, and was answered by a cookie the first time.
             if let Some(opening) = self.take_cookie(flow, segment) {
                 self.remove_half_open(index);
-                return self.accept(&opening, segment, payload, codepoint);
+                return self.accept_cookie(&opening, arrival);
             }
-            // What such a peer sends may overtake the ACK that brings the cookie.
-            if self.now >= self.cookies_until || !cookie::may_be_ours(self.now, &segment.header) {
+            if !self.may_overtake_cookie(&segment.header) {
                 self.send_reset(flow, ack, None);
             }
             return Err(Drop::TcpHandshakeBadAck);
         }
-        if self.connections.len() >= self.config.max_connections {
-            // The peer's data is not acknowledged, so it comes again, and finds room then or does not.
-            return Err(Drop::TcpConnectionLimit);
-        }
-        self.promote(index, segment, payload, codepoint)
+        self.check_room()?;
+        let opening = self.remove_half_open(index).opening();
+        self.accept(&opening, arrival)
     }
 
     /// RFC 5961 3.2: only a RST at the left edge is believed; one in the window is challenged.
@@ -287,39 +292,17 @@ impl Stack {
         }
     }
 
-    /// The handshake is over: the entry becomes a connection, which takes the segment.
-    fn promote(
-        &mut self,
-        index: u32,
-        segment: &Segment,
-        payload: &[u8],
-        codepoint: Codepoint,
-    ) -> Result<(), Drop> {
-        let opening = self.remove_half_open(index).opening();
-        self.accept(&opening, segment, payload, codepoint)
-    }
-
-    /// A connection begins, and takes the segment.
-    fn accept(
-        &mut self,
-        opening: &Opening,
-        segment: &Segment,
-        payload: &[u8],
-        codepoint: Codepoint,
-    ) -> Result<(), Drop> {
+    /// The handshake is over: a connection begins, and takes the segment.
+    fn accept(&mut self, opening: &Opening, arrival: Arrival<'_>) -> Result<(), Drop> {
         let Some(listener) = self.listeners.get(&opening.flow.local_port) else {
-            self.refuse(opening.flow, &segment.header, payload);
+            self.refuse(opening.flow, &arrival.segment.header, arrival.payload);
             return Err(Drop::TcpNoListener);
         };
-        if self.connections.len() >= self.config.max_connections {
-            // The peer's data is not acknowledged, so it comes again, and finds room then or does not.
-            return Err(Drop::TcpConnectionLimit);
-        }
         let config = listener.config.tcp;
         let connection = Connection::accept(self.now, opening, self.config.link.mtu, config);
         let id = self.insert_connection(connection);
         self.counters.accepted += 1;
-        self.handle_connection(id.index() as u32, segment, payload, codepoint)
+        self.handle_connection(id.index() as u32, arrival)
     }
 
     pub(super) fn handle_half_open_timeout(&mut self, index: u32) {
@@ -358,7 +341,7 @@ impl Stack {
         self.listeners.get(&port).map_or(limits::RECEIVE_BUFFER, |l| l.config.tcp.receive_buffer)
     }
 
-    /// An ACK for a flow that has no connection to send it, as far as the rate limit of challenges goes.
+    /// An ACK for a flow that has no connection to send it, as far as the rate limit of such ACKs goes.
     fn acknowledge_small(
         &mut self,
         flow: Flow,
@@ -388,7 +371,8 @@ impl Stack {
         self.flows.insert(flow, Place::TimeWait(index));
     }
 
-    fn handle_time_wait(&mut self, index: u32, segment: &Segment, payload: &[u8]) -> Result<(), Drop> {
+    fn handle_time_wait(&mut self, index: u32, arrival: Arrival<'_>) -> Result<(), Drop> {
+        let Arrival { segment, payload, .. } = arrival;
         let Entry { flow, last, .. } = *self.time_waits.entry(index);
         let Header { flags, seq, .. } = segment.header;
         if flags.has(Flags::RST) {

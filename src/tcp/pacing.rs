@@ -12,7 +12,6 @@ use crate::time::{Duration, Instant};
 const QUANTUM: Duration = Duration::from_millis(1);
 /// Below this RTT there is no pacing.
 const SHORTEST: Duration = Duration::from_millis(4);
-
 /// An RTT above this does not slow down any further.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -47,7 +46,7 @@ impl Pacing {
         self.free = bytes;
     }
 
-    /// Nothing waits any more for this: `None` when a segment may leave now, else when it may.
+    /// `None` when a segment may leave now, else when it may.
     pub fn wait(&self, now: Instant) -> Option<Instant> {
         (self.pace > 0 && self.free == 0 && self.next > now + self.slack).then_some(self.next)
     }

@@ -64,20 +64,18 @@ impl Connection {
             ..Options::default()
         };
         let mut header = self.header(iss, Flags::SYN);
-        // RFC 3168 6.1.1.1: what may not have got through for its flags is tried without them.
-        if config.ecn == ecn::Mode::Ask && self.syns_resent == 0 {
-            header.flags = Flags::SYN | Flags::ECE | Flags::CWR;
-        }
-        header.window = handshake::unscaled_window(capacity);
         if self.state == State::SynReceived {
             self.stamp(&mut header);
-            header.flags =
-                if self.ecn.is_on() { Flags::SYN | Flags::ACK | Flags::ECE } else { Flags::SYN | Flags::ACK };
-            header.window = handshake::unscaled_window(capacity);
+            let ecn = if self.ecn.is_on() { Flags::ECE } else { Flags(0) };
+            header.flags = Flags::SYN | Flags::ACK | ecn;
             options.window_scale = options.window_scale.filter(|_| self.rcv.shift > 0 || self.snd.shift > 0);
             options.sack_permitted = self.uses_sack;
             options.timestamps = self.ts.option(now, self.rcv.nxt);
+        } else if config.ecn == ecn::Mode::Ask && self.syns_resent == 0 {
+            // RFC 3168 6.1.1.1: what may not have got through for its flags is tried without them.
+            header.flags = Flags::SYN | Flags::ECE | Flags::CWR;
         }
+        header.window = handshake::unscaled_window(capacity);
         self.last_data_sent = now;
         if self.snd.flight() == 0 {
             self.rto_from = now;
@@ -147,7 +145,6 @@ impl Connection {
         if let NewData::Segment(len, fin) = self.snd.next_segment(u32::MAX, 0, false, room) {
             let departure = self.send_new(now, len, fin, payload);
             self.recovery.probe = Some(Probe { end: self.snd.nxt, is_resent: false });
-            self.arm_guard(now);
             return Some(departure);
         }
         if (end - start) as usize > room + 1 {
