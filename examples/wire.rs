@@ -214,38 +214,37 @@ fn signals() -> io::Result<UnixStream> {
     Ok(signals)
 }
 
+/// Carries what has come `from` one end; true if there may be more. An error tells whether it was that end's.
+fn pass(
+    now: Instant,
+    from: &mut impl Link,
+    to: &mut impl Link,
+    buffer: &mut [u8],
+    carrier: &mut Frame,
+) -> Result<bool, (bool, io::Error)> {
+    for _ in 0..BATCH {
+        match from.recv(now, buffer) {
+            Received::Frame(len) => {
+                carrier.clear();
+                carrier.push_payload(Bytes::copy_from_slice(&buffer[..len]));
+            }
+            Received::Nothing => return Ok(false),
+            Received::Gone(error) => return Err((true, error)),
+        }
+        if let Sent::Gone(error) = to.send(now, carrier) {
+            return Err((false, error));
+        }
+    }
+    Ok(true)
+}
+
 impl Wire {
     /// Carries what has come and what is due; true if there may be more. An error tells whether it was A's.
     fn turn(&mut self, now: Instant) -> Result<bool, (bool, io::Error)> {
-        let (mut from_a, mut from_b) = (0, 0);
-        while from_a < BATCH {
-            match self.near.recv(now, &mut self.buffer) {
-                Received::Frame(len) => self.fill_carrier(len),
-                Received::Nothing => break,
-                Received::Gone(error) => return Err((true, error)),
-            }
-            if let Sent::Gone(error) = self.far.send(now, &self.carrier) {
-                return Err((false, error));
-            }
-            from_a += 1;
-        }
-        while from_b < BATCH {
-            match self.far.recv(now, &mut self.buffer) {
-                Received::Frame(len) => self.fill_carrier(len),
-                Received::Nothing => break,
-                Received::Gone(error) => return Err((false, error)),
-            }
-            if let Sent::Gone(error) = self.near.send(now, &self.carrier) {
-                return Err((true, error));
-            }
-            from_b += 1;
-        }
-        Ok(from_a == BATCH || from_b == BATCH)
-    }
-
-    fn fill_carrier(&mut self, len: usize) {
-        self.carrier.clear();
-        self.carrier.push_payload(Bytes::copy_from_slice(&self.buffer[..len]));
+        let Self { near, far, buffer, carrier } = self;
+        let more_of_a = pass(now, near, far, buffer, carrier)?;
+        let more_of_b = pass(now, far, near, buffer, carrier).map_err(|(is_b, error)| (!is_b, error))?;
+        Ok(more_of_a || more_of_b)
     }
 
     /// Prints the line; gives what the next one counts from.
