@@ -56,9 +56,7 @@ impl Status {
             _ => "",
         }
     }
-}
 
-impl Status {
     /// An answer of it can have content: RFC 9110 15.2, 15.3.5, 15.3.6 and 15.4.5 are of those that cannot.
     pub(super) fn has_content(self) -> bool {
         !matches!(self.0, 100..=199 | 204 | 205 | 304)
