@@ -17,7 +17,8 @@ pub struct Config {
     pub ack_delay: Duration,
     /// Segments at the beginning that are acknowledged at once, unless the user answers.
     pub quick_acks: u8,
-    /// After how long an idle time to ask whether the peer is there. Off by default (RFC 9293 MUST-25).
+    /// After how long an idle time, a second at least, to ask whether the peer is there. Off by default (RFC 9293
+    /// MUST-25).
     pub keep_alive: Option<Duration>,
     /// How long data may stay unacknowledged: R2 of RFC 9293 3.8.3, at least 100 s there (SHLD-11).
     pub user_timeout: Duration,

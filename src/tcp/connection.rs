@@ -34,6 +34,8 @@ use crate::wire::tcp::Header;
 
 /// Room that is worth a wake, in bytes.
 const ENOUGH_ROOM: usize = 16 << 10;
+/// Shortest idle time after which to ask whether the peer is there, as in Linux.
+const MIN_KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// How long to wait for a FIN when the user is gone; Linux waits as long.
 const FIN_WAIT_2: Duration = Duration::from_secs(60);
 /// Bytes a second that a peer must take of what is queued when the user is gone.
@@ -156,6 +158,8 @@ impl Connection {
 
     fn new(now: Instant, flow: Flow, numbers: Numbers, mtu: usize, config: Config) -> Self {
         let (mss, iss) = (handshake::local_mss(mtu), numbers.iss);
+        let keep_alive = config.keep_alive.map(|after| after.max(MIN_KEEP_ALIVE));
+        let config = Config { keep_alive, ..config };
         Self {
             flow,
             state: State::Closed,
@@ -384,8 +388,9 @@ impl Connection {
         self.config.nagle = on;
     }
 
-    /// Switches keep-alive on, after so long an idle time, or off (RFC 9293 MUST-24).
+    /// Switches keep-alive on, after so long an idle time, a second at least, or off (RFC 9293 MUST-24).
     pub fn set_keep_alive(&mut self, now: Instant, after: Option<Duration>) {
+        let after = after.map(|after| after.max(MIN_KEEP_ALIVE));
         self.config.keep_alive = after;
         match after {
             Some(after) => self.timers.set(Timer::KeepAlive, now + after),

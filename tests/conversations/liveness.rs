@@ -83,6 +83,21 @@ fn keep_alive_can_be_switched_on_and_off() {
 }
 
 #[test]
+fn a_keep_alive_of_no_time_asks_each_second() {
+    // And not without end in one moment.
+    for is_set_later in [false, true] {
+        let mut talk = kept_alive(u64::from(is_set_later));
+        if is_set_later {
+            talk.stream().set_keep_alive(Some(Duration::ZERO));
+        }
+        talk.write(1);
+        talk.pass_says(10, &[(0, "PA 1+1 ack 1 win 65535")]);
+        talk.hears(seg("A", 1, 2));
+        talk.pass_says(2_100, &[(1_000, "A 1+0 ack 1 win 65535"), (2_000, "A 1+0 ack 1 win 65535")]);
+    }
+}
+
+#[test]
 fn keep_alive_rests_while_data_is_outstanding() {
     // RFC 9293 3.8.4, MUST-26: "only ... when no sent data is outstanding". The user timeout decides then, here
     // longer than nine probes.
