@@ -103,6 +103,7 @@ pub enum Fault {
     CookiesUnchecked,
     NoPathMtu,
     NoBlackHoleDetection,
+    NoRest,
 }
 
 #[cfg(feature = "faults")]

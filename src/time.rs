@@ -4,11 +4,14 @@
 //! down whatever it likes.
 
 use std::fmt;
+use std::num::NonZero;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 /// A point in monotonic time, in nanoseconds since the runner's start.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Instant(u64);
+///
+/// Kept as one more than that, so that an `Option` of it takes no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(NonZero<u64>);
 
 /// A span of time in nanoseconds. Arithmetic saturates: a timer far in the future stays far in the future.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -25,21 +28,23 @@ pub struct Now {
 
 impl Instant {
     /// The runner's start.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self::from_nanos(0);
+    /// The last there is, which never comes.
+    pub const NEVER: Self = Self(NonZero::<u64>::MAX);
 
     /// The instant `nanos` nanoseconds after the start.
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZero::<u64>::MIN.saturating_add(nanos))
     }
 
     /// Nanoseconds since the start.
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration(self.0.saturating_sub(earlier.0))
+        Duration(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
@@ -91,6 +96,12 @@ impl Duration {
     }
 }
 
+impl Default for Instant {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, d: Duration) -> Self {
@@ -129,7 +140,8 @@ impl Div<u64> for Duration {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+        let nanos = self.as_nanos();
+        write!(f, "{}.{:09}s", nanos / 1_000_000_000, nanos % 1_000_000_000)
     }
 }
 
@@ -155,8 +167,14 @@ mod tests {
     #[test]
     fn arithmetic_saturates() {
         assert_eq!(Instant::ZERO.since(Instant::from_nanos(5)), Duration::ZERO);
-        assert_eq!(Instant::from_nanos(u64::MAX) + Duration::from_secs(1), Instant::from_nanos(u64::MAX));
+        assert_eq!(Instant::from_nanos(u64::MAX) + Duration::from_secs(1), Instant::NEVER);
         assert_eq!(Duration::MAX * 3, Duration::MAX);
+    }
+
+    #[test]
+    fn an_instant_that_may_be_missing_takes_no_more_room() {
+        assert_eq!(size_of::<Option<Instant>>(), size_of::<u64>());
+        assert_eq!(Instant::from_nanos(7).as_nanos(), 7);
     }
 
     #[test]

@@ -60,6 +60,9 @@ impl<K: Copy> Default for Wheel<K> {
 }
 
 impl<K: Copy> Wheel<K> {
+    /// Bytes that an entry takes up.
+    pub const ENTRY_BYTES: usize = size_of::<Entry<K>>();
+
     /// A new entry for the machine `key`, not armed.
     pub fn insert(&mut self, key: K) -> TimerId {
         let entry = Entry {

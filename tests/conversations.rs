@@ -39,6 +39,8 @@ mod reassembly;
 mod requirements;
 #[path = "conversations/resets.rs"]
 mod resets;
+#[path = "conversations/rest.rs"]
+mod rest;
 #[path = "conversations/retransmission.rs"]
 mod retransmission;
 #[path = "conversations/sack.rs"]

@@ -1,5 +1,6 @@
 //! The table of connections, and what follows when one was touched.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,9 +9,11 @@ use slab::Slab;
 use super::{Event, Place, Stack, TimerKey};
 use crate::fault::{self, Fault};
 use crate::mail::Address;
-use crate::tcp::info::Mechanisms;
+use crate::tcp::dormant::Dormant;
+use crate::tcp::info::ConnectionInfo;
 use crate::tcp::time_wait::Last;
 use crate::tcp::{Cause, Connection, State};
+use crate::time::Instant;
 use crate::wheel::TimerId;
 
 /// Names a connection. Never names another one later.
@@ -66,19 +69,25 @@ impl fmt::Debug for ConnId {
 pub(super) struct Connections {
     slots: Slab<Slot>,
     generation: u32,
+    /// Connections that may have something to send, or may come to rest, each once.
+    dirty: VecDeque<u32>,
+    dormant: usize,
 }
 
 pub(super) struct Slot {
-    // Boxed, so that a growing table does not move them.
-    connection: Box<Connection>,
+    body: Body,
     generation: u32,
     timer: TimerId,
     is_dirty: bool,
     /// The flow is no longer ours: in TIME-WAIT, or closed.
     is_detached: bool,
     is_released: bool,
-    /// What of its mechanisms is in the counters of the stack.
-    counted: Mechanisms,
+}
+
+/// Boxed, so that a growing table does not move them.
+enum Body {
+    Awake(Box<Connection>),
+    Dormant(Box<Dormant>),
 }
 
 impl Connections {
@@ -86,28 +95,90 @@ impl Connections {
         self.slots.len()
     }
 
-    /// Connections from an index on, with their ids.
-    pub(super) fn starting_at(&self, index: usize) -> impl Iterator<Item = (ConnId, &Connection)> {
+    /// How many are at rest.
+    pub(super) fn dormant(&self) -> usize {
+        self.dormant
+    }
+
+    /// Reports of connections from an index on, with their ids.
+    pub(super) fn infos(&self, index: usize, now: Instant) -> impl Iterator<Item = (ConnId, ConnectionInfo)> {
         let slots = (index..self.slots.capacity()).filter_map(|i| Some((i, self.slots.get(i)?)));
-        slots.map(|(i, slot)| (ConnId { index: i as u32, generation: slot.generation }, &*slot.connection))
+        slots.map(move |(i, slot)| {
+            let info = match &slot.body {
+                Body::Awake(connection) => connection.info(now),
+                Body::Dormant(dormant) => dormant.wake().info(now),
+            };
+            (ConnId { index: i as u32, generation: slot.generation }, info)
+        })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.slots.iter().map(|(_, slot)| &*slot.connection)
+    /// Those that are not at rest.
+    pub(super) fn awake(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().filter_map(|(_, slot)| match &slot.body {
+            Body::Awake(connection) => Some(&**connection),
+            Body::Dormant(_) => None,
+        })
     }
 
-    /// The connection at an index that the stack itself keeps.
+    /// The connection at an index that the stack itself keeps; if it is at rest, that is over.
     pub(super) fn at(&mut self, index: u32) -> &mut Connection {
-        &mut self.slots[index as usize].connection
+        if let Body::Dormant(_) = self.slots[index as usize].body {
+            self.wake(index);
+        }
+        self.slots[index as usize].awake()
     }
 
-    /// The connection of a user's id.
+    /// The connection of a user's id; if it is at rest, that is over.
     ///
     /// # Panics
     /// If it was released or aborted before: the user has forgotten what it did.
     pub(super) fn of(&mut self, id: ConnId) -> &mut Connection {
-        let slot = self.slots.get_mut(id.index()).filter(|s| s.generation == id.generation);
-        &mut slot.expect("an id lives until it is released or aborted").connection
+        let is_known = self.slots.get(id.index()).is_some_and(|slot| slot.generation == id.generation);
+        assert!(is_known, "an id lives until it is released or aborted");
+        self.at(id.index)
+    }
+
+    /// A connection that may have something to send. It is marked no more, once that is [settled](Stack::settle).
+    pub(super) fn next_dirty(&mut self) -> Option<u32> {
+        self.dirty.pop_front()
+    }
+
+    /// Its turn comes again, behind the others.
+    pub(super) fn queue_again(&mut self, index: u32) {
+        self.dirty.push_back(index);
+    }
+
+    fn mark(&mut self, index: u32) {
+        if !std::mem::replace(&mut self.slots[index as usize].is_dirty, true) {
+            self.dirty.push_back(index);
+        }
+    }
+
+    #[cold]
+    fn wake(&mut self, index: u32) {
+        let body = &mut self.slots[index as usize].body;
+        if let Body::Dormant(dormant) = body {
+            *body = Body::Awake(Box::new(dormant.wake()));
+            self.dormant -= 1;
+            // So that it comes to rest again, whatever it was woken for.
+            self.mark(index);
+        }
+    }
+
+    /// Puts a connection to rest.
+    fn rest(&mut self, index: u32) {
+        let dormant = Box::new(self.at(index).sleep());
+        self.slots[index as usize].body = Body::Dormant(dormant);
+        self.dormant += 1;
+    }
+}
+
+impl Slot {
+    fn awake(&mut self) -> &mut Connection {
+        match &mut self.body {
+            Body::Awake(connection) => connection,
+            Body::Dormant(_) => unreachable!("whoever is touched is woken"),
+        }
     }
 }
 
@@ -121,25 +192,21 @@ impl Stack {
         let index = u32::try_from(entry.key()).expect("fewer than 2^32 connections");
         let timer = self.wheel.insert(TimerKey::Connection(index));
         entry.insert(Slot {
-            connection: Box::new(connection),
+            body: Body::Awake(Box::new(connection)),
             generation,
             timer,
             is_dirty: false,
             is_detached: false,
             is_released: false,
-            counted: Mechanisms::default(),
         });
         self.flows.insert(flow, Place::Connection(index));
         self.touch(index);
         ConnId { index, generation }
     }
 
-    /// A connection was given something: it may have something to send.
+    /// A connection, which is awake, was given something: it may have something to send.
     pub(super) fn touch(&mut self, index: u32) {
-        let slot = &mut self.connections.slots[index as usize];
-        if !std::mem::replace(&mut slot.is_dirty, true) {
-            self.dirty.push_back(index);
-        }
+        self.connections.mark(index);
         self.tell(index);
     }
 
@@ -147,34 +214,37 @@ impl Stack {
         self.touch(id.index);
     }
 
-    /// A connection has nothing more to send for now: reads its timer once, and lets it go if it is over.
+    /// A connection has nothing more to send for now: reads its timer once, puts it to rest if it has been idle for
+    /// long enough, and lets it go if it is over.
     pub(super) fn settle(&mut self, index: u32) {
-        self.connections.slots[index as usize].is_dirty = false;
         self.tell(index);
         let slot = &mut self.connections.slots[index as usize];
-        let mechanisms = slot.connection.mechanisms();
-        if mechanisms != slot.counted {
-            self.counters.mechanisms.add(&slot.counted, &mechanisms);
-            slot.counted = mechanisms;
-        }
-        let state = slot.connection.state();
+        slot.is_dirty = false;
+        let connection = slot.awake();
+        connection.count_mechanisms(&mut self.counters.mechanisms);
+        let (state, flow, last) = (connection.state(), connection.flow(), connection.last());
+        let (mut deadline, idle_from) = (connection.poll_timeout(), connection.idle_from());
+        let is_idle = idle_from <= self.now;
+        let rests = is_idle && connection.may_rest() && !fault::is(Fault::NoRest);
+        let (timer, is_released) = (slot.timer, slot.is_released);
         let is_over = matches!(state, State::Closed | State::TimeWait);
         if is_over && !std::mem::replace(&mut slot.is_detached, true) {
-            let flow = slot.connection.flow();
-            let last = slot.connection.last();
             self.flows.remove(&flow);
             if state == State::TimeWait && !fault::is(Fault::NoTimeWait) {
                 self.enter_time_wait(flow, last);
             }
         }
-        let slot = &self.connections.slots[index as usize];
-        if is_over && slot.is_released {
-            self.wheel.remove(slot.timer);
+        if is_over && is_released {
+            self.wheel.remove(timer);
             self.connections.slots.remove(index as usize);
-        } else {
-            let (timer, deadline) = (slot.timer, slot.connection.poll_timeout());
-            self.wheel.set(timer, deadline);
+            return;
         }
+        if rests {
+            self.connections.rest(index);
+        } else if !is_idle {
+            deadline = Some(deadline.map_or(idle_from, |deadline| deadline.min(idle_from)));
+        }
+        self.wheel.set(timer, deadline);
     }
 
     /// The user of a connection is gone.
@@ -218,19 +288,17 @@ impl Stack {
     /// Passes a connection's signals on to its user.
     fn tell(&mut self, index: u32) {
         let slot = &mut self.connections.slots[index as usize];
+        let connection = slot.awake();
+        let Some(signals) = connection.take_signals() else { return };
+        let (cause, port) = (connection.cause(), connection.flow().local_port);
+        let is_active = connection.is_active();
         let id = ConnId { index, generation: slot.generation };
-        let signals = slot.connection.take_signals();
-        if signals == crate::tcp::connection::Signals::default() {
-            return;
-        }
-        let (cause, port) = (slot.connection.cause(), slot.connection.flow().local_port);
         if signals.closed && cause != Some(Cause::Finished) {
             self.counters.failed += 1;
         }
         if slot.is_released {
             return;
         }
-        let is_active = slot.connection.is_active();
         let mut tell = |told: bool, event: Event| {
             if told {
                 self.events.push_back(event);
@@ -246,5 +314,19 @@ impl Stack {
         if let Some(cause) = cause {
             tell(signals.closed, Event::Closed(id, cause));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::Flow;
+    use crate::wheel::Wheel;
+
+    #[test]
+    fn a_connection_at_rest_takes_512_bytes_at_most_with_its_places_in_all_tables() {
+        let in_tables = size_of::<Slot>() + size_of::<(Flow, Place)>() + Wheel::<TimerKey>::ENTRY_BYTES;
+        let all = size_of::<Dormant>() + in_tables;
+        assert!(all <= 512 - 32, "{all}, and 32 for what the allocator and the hash table waste");
     }
 }

@@ -152,7 +152,7 @@ impl Stack {
 
     /// Connections take turns, a segment each.
     fn poll_connection(&mut self, frame: &mut Frame) -> bool {
-        while let Some(index) = self.dirty.pop_front() {
+        while let Some(index) = self.connections.next_dirty() {
             frame.clear();
             let connection = self.connections.at(index);
             let flow = connection.flow();
@@ -162,7 +162,7 @@ impl Stack {
                 continue;
             };
             let Departure { header, options, codepoint } = departure;
-            self.dirty.push_back(index);
+            self.connections.queue_again(index);
             let is_resent = header.seq.lt(before)
                 && (header.flags.has(Flags::SYN | Flags::FIN) || frame.payload_len() > 0);
             self.counters.resent += u64::from(is_resent);

@@ -171,8 +171,6 @@ pub struct Stack {
     time_waits: TimeWaits,
     listeners: HashMap<u16, Listener>,
     wheel: Wheel<TimerKey>,
-    /// Connections that may have something to send, each once.
-    dirty: VecDeque<u32>,
     /// Something must leave before the next frame is handed in.
     is_urgent: bool,
     events: VecDeque<Event>,
@@ -213,7 +211,6 @@ impl Stack {
             time_waits: TimeWaits::default(),
             listeners: HashMap::new(),
             wheel: Wheel::default(),
-            dirty: VecDeque::new(),
             is_urgent: false,
             events: VecDeque::new(),
             replies: VecDeque::new(),
@@ -376,16 +373,21 @@ impl Stack {
         (self.connections.len(), self.half_open.len(), self.time_waits.len())
     }
 
+    /// Connections at rest, which take up little.
+    pub fn dormant(&self) -> usize {
+        self.connections.dormant()
+    }
+
     /// Up to `count` connections whose places in the table are `from` or later, and where to go on. Looks at as many
     /// places as it must: for rare reports.
     pub fn infos(&self, from: usize, count: usize) -> Vec<(ConnId, tcp::info::ConnectionInfo)> {
-        self.connections.starting_at(from).take(count).map(|(id, c)| (id, c.info(self.now))).collect()
+        self.connections.infos(from, self.now).take(count).collect()
     }
 
     /// What there is to tell of a connection, if it still is there.
     pub fn info(&self, id: ConnId) -> Option<tcp::info::ConnectionInfo> {
-        let found = self.connections.starting_at(id.index()).next();
-        found.filter(|(other, _)| *other == id).map(|(_, c)| c.info(self.now))
+        let found = self.connections.infos(id.index(), self.now).next();
+        found.filter(|(other, _)| *other == id).map(|(_, info)| info)
     }
 
     /// What is known of the neighbours.
@@ -395,7 +397,7 @@ impl Stack {
 
     /// Bytes of payload that all connections hold. Looks at each of them: for tests and rare reports.
     pub fn payload_memory(&self) -> usize {
-        self.connections.iter().map(tcp::Connection::memory).sum()
+        self.connections.awake().map(tcp::Connection::memory).sum()
     }
 
     fn count(&mut self, drop: Drop) {

@@ -12,7 +12,7 @@ use super::ecn::Ecn;
 use super::error::{Cause, ReadError, WriteError};
 use super::flow::Flow;
 use super::handshake::{self, Opening, Peer};
-use super::info::{Mechanisms, Tally};
+use super::info::{MechanismTotals, Mechanisms, Tally};
 use super::isn::Numbers;
 use super::pacing::Pacing;
 use super::path_mtu::PathMtu;
@@ -58,6 +58,15 @@ pub struct Signals {
     pub trouble: bool,
     /// The connection is at its end.
     pub closed: bool,
+}
+
+impl Signals {
+    /// There is nothing to tell.
+    pub(super) fn are_none(self) -> bool {
+        let Self { connected, readable, writable, urgent, alarm, trouble, closed } = self;
+        // Without branches: this is asked for each segment, more than once.
+        !(connected | readable | writable | urgent | alarm | trouble | closed)
+    }
 }
 
 /// One connection.
@@ -109,14 +118,16 @@ pub struct Connection {
     /// When the reordering window of what was overtaken is over.
     pub(super) reorder_at: Option<Instant>,
     /// Tell the user when no more than so many bytes wait to be sent.
-    notify_below: Option<usize>,
+    pub(super) notify_below: Option<usize>,
     /// When as many challenges as ever may be sent at once again.
-    challenges_full_at: Instant,
+    pub(super) challenges_full_at: Instant,
     pub(super) path: PathMtu,
     /// Bytes of payload that the peer takes in a segment without options.
     pub(super) peer_mss: u16,
     pub(super) opened: Instant,
     pub(super) tally: Tally,
+    /// What of the tally's mechanisms was added to those of all connections.
+    pub(super) counted: Mechanisms,
 }
 
 /// What must leave although it is neither data nor an ACK.
@@ -200,6 +211,7 @@ impl Connection {
             peer_mss: mss,
             opened: now,
             tally: Tally::default(),
+            counted: Mechanisms::default(),
         }
     }
 
@@ -262,9 +274,12 @@ impl Connection {
         self.ts.recent().map(|recent| (self.ts.value(now), recent))
     }
 
-    /// How often its mechanisms were at work.
-    pub fn mechanisms(&self) -> Mechanisms {
-        self.tally.mechanisms
+    /// Adds to `totals` how often its mechanisms were at work since this was asked last.
+    pub fn count_mechanisms(&mut self, totals: &mut MechanismTotals) {
+        if self.counted != self.tally.mechanisms {
+            totals.add(&self.counted, &self.tally.mechanisms);
+            self.counted = self.tally.mechanisms;
+        }
     }
 
     /// Bytes of payload held for either direction.
@@ -413,9 +428,9 @@ impl Connection {
 
     // --- the owner's verbs -----------------------------------------------------------------------------
 
-    /// Takes what the user should know.
-    pub fn take_signals(&mut self) -> Signals {
-        std::mem::take(&mut self.signals)
+    /// Takes what the user should know, if there is anything.
+    pub fn take_signals(&mut self) -> Option<Signals> {
+        if self.signals.are_none() { None } else { Some(std::mem::take(&mut self.signals)) }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.

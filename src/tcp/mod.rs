@@ -12,6 +12,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod cookie;
+pub mod dormant;
 pub mod ecn;
 pub mod error;
 pub mod flow;

@@ -39,7 +39,26 @@ pub struct PathMtu {
     full_at: Option<Instant>,
 }
 
+/// What is kept of it when nothing is in flight (`dormant.rs`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resting {
+    raise_at: Option<Instant>,
+    full_at: Option<Instant>,
+    link: u16,
+    current: u16,
+}
+
 impl PathMtu {
+    pub(super) fn rest(&self) -> Resting {
+        let Self { link, current, raise_at, full_at, .. } = *self;
+        Resting { raise_at, full_at, link, current }
+    }
+
+    pub(super) fn resume(resting: &Resting) -> Self {
+        let Resting { raise_at, full_at, link, current } = *resting;
+        Self { current, raise_at, full_at, ..Self::new(usize::from(link)) }
+    }
+
     /// A path that is thought to take what the link takes.
     pub fn new(link: usize) -> Self {
         let link = u16::try_from(link).unwrap_or(u16::MAX);

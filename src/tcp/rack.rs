@@ -32,6 +32,14 @@ pub struct Rack {
     dsack_round: Option<SeqNum>,
 }
 
+/// What is kept of it when nothing is in flight (`dormant.rs`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resting {
+    reordering_seen: bool,
+    reo_wnd_mult: u8,
+    reo_wnd_persist: u8,
+}
+
 /// What the reordering window depends on besides RACK's own state.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
@@ -55,6 +63,17 @@ impl Rack {
             reo_wnd_persist: 0,
             dsack_round: None,
         }
+    }
+
+    pub(super) fn rest(&self) -> Resting {
+        let Self { reordering_seen, reo_wnd_mult, reo_wnd_persist, .. } = *self;
+        Resting { reordering_seen, reo_wnd_mult, reo_wnd_persist }
+    }
+
+    /// Everything before `una` is acknowledged.
+    pub(super) fn resume(resting: &Resting, una: SeqNum) -> Self {
+        let Resting { reordering_seen, reo_wnd_mult, reo_wnd_persist } = *resting;
+        Self { reordering_seen, reo_wnd_mult, reo_wnd_persist, ..Self::new(una - 1) }
     }
 
     /// Segments were seen to arrive out of order.

@@ -62,6 +62,19 @@ pub enum Acknowledge {
     Duplicate,
 }
 
+/// What is kept of a receiver that holds nothing and owes nothing (`dormant.rs`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resting {
+    nxt: SeqNum,
+    right_edge: SeqNum,
+    received: u64,
+    full: u32,
+    shift: u8,
+    quick: u8,
+    is_finished: bool,
+    reports_gaps: bool,
+}
+
 /// What came of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -93,6 +106,36 @@ impl Receiver {
             full: MIN_FULL,
             quick: quick_acks,
             reported: None,
+        }
+    }
+
+    /// Nothing waits to be read or to be acknowledged.
+    pub(super) fn is_resting(&self) -> bool {
+        self.memory() == 0
+            && self.acknowledge == Acknowledge::No
+            && self.up.is_none()
+            && self.fin.is_some() == self.is_finished
+            && self.reported.as_ref().is_none_or(Reported::is_resting)
+    }
+
+    pub(super) fn rest(&self) -> Resting {
+        let Self { nxt, right_edge, received, shift, quick, is_finished, .. } = *self;
+        let (full, reports_gaps) = (self.full as u32, self.reported.is_some());
+        Resting { nxt, right_edge, received, full, shift, quick, is_finished, reports_gaps }
+    }
+
+    pub(super) fn resume(resting: &Resting, capacity: usize) -> Self {
+        let Resting { nxt, right_edge, received, full, shift, quick, is_finished, reports_gaps } = *resting;
+        Self {
+            nxt,
+            right_edge,
+            shift,
+            received,
+            fin: is_finished.then_some(nxt - 1),
+            is_finished,
+            full: full as usize,
+            reported: reports_gaps.then(Reported::default),
+            ..Self::new(capacity, quick)
         }
     }
 

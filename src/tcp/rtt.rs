@@ -18,10 +18,13 @@ const MIN_RTT_WINDOW: Duration = Duration::from_secs(100);
 /// The estimate.
 #[derive(Clone, Debug)]
 pub struct Rtt {
-    smoothed: Option<(Duration, Duration)>,
+    /// Without a sample these two mean nothing.
+    srtt: Duration,
+    rttvar: Duration,
     rto: Duration,
-    backoff: u32,
     least: Least,
+    has_sample: bool,
+    backoff: u8,
 }
 
 /// The least RTT of this span of time and of the one before.
@@ -35,7 +38,8 @@ struct Least {
 impl Default for Rtt {
     fn default() -> Self {
         let least = Least { before: Duration::MAX, now: Duration::MAX, since: Instant::ZERO };
-        Self { smoothed: None, rto: INITIAL, backoff: 0, least }
+        let (srtt, rttvar) = (Duration::ZERO, Duration::ZERO);
+        Self { srtt, rttvar, rto: INITIAL, least, has_sample: false, backoff: 0 }
     }
 }
 
@@ -47,22 +51,22 @@ impl Rtt {
 
     /// How often the timeout has expired in a row.
     pub fn backoff(&self) -> u32 {
-        self.backoff
+        u32::from(self.backoff)
     }
 
     /// SRTT and RTTVAR, once there was a sample.
     pub fn smoothed(&self) -> Option<(Duration, Duration)> {
-        self.smoothed
+        self.has_sample.then_some((self.srtt, self.rttvar))
     }
 
     /// The least RTT of late, once there was a sample.
     pub fn least(&self) -> Option<Duration> {
-        self.smoothed.map(|_| self.least.before.min(self.least.now))
+        self.has_sample.then(|| self.least.before.min(self.least.now))
     }
 
     /// The timeout expired.
     pub fn handle_timeout(&mut self) {
-        self.backoff += u32::from(!fault::is(Fault::NoBackoff));
+        self.backoff = self.backoff.saturating_add(u8::from(!fault::is(Fault::NoBackoff)));
     }
 
     /// The timeout had expired without need.
@@ -73,7 +77,7 @@ impl Rtt {
     /// The handshake is over; `syn_was_resent` says that its time tells nothing.
     pub fn handle_established(&mut self, syn_was_resent: bool) {
         self.backoff = 0;
-        if syn_was_resent && self.smoothed.is_none() {
+        if syn_was_resent && !self.has_sample {
             self.rto = AFTER_LOST_SYN;
         }
     }
@@ -84,14 +88,14 @@ impl Rtt {
         self.backoff = 0;
         self.least.handle_sample(now, sample);
         let a_round = u64::from(a_round.max(1));
-        let (srtt, rttvar) = match self.smoothed {
+        (self.srtt, self.rttvar) = match self.smoothed() {
             None => (sample, sample / 2),
             Some((srtt, rttvar)) => {
                 (moved(srtt, sample, 8 * a_round), moved(rttvar, srtt.abs_diff(sample), 4 * a_round))
             }
         };
-        self.smoothed = Some((srtt, rttvar));
-        self.rto = (srtt + MIN_VARIANCE.max(rttvar * 4)).min(MAX);
+        self.has_sample = true;
+        self.rto = (self.srtt + MIN_VARIANCE.max(self.rttvar * 4)).min(MAX);
     }
 }
 

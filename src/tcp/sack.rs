@@ -20,6 +20,11 @@ pub struct Reported {
 }
 
 impl Reported {
+    /// Nothing is left to be told, if nothing waits behind a gap.
+    pub(super) fn is_resting(&self) -> bool {
+        self.duplicate.is_none()
+    }
+
     /// A segment came that begins at `position`, behind a gap, and stands in a run now.
     pub fn handle_arrival(&mut self, position: u64, assembler: &Assembler) {
         let run = assembler.run_at(position);

@@ -51,6 +51,19 @@ enum Fin {
     Acked,
 }
 
+/// What is kept of a sender that has nothing to send (`dormant.rs`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resting {
+    una: SeqNum,
+    wnd: u32,
+    max_wnd: u32,
+    wl1: SeqNum,
+    wl2: SeqNum,
+    mss: u16,
+    shift: u8,
+    is_finished: bool,
+}
+
 /// Which new segment may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewData {
@@ -83,6 +96,23 @@ impl Sender {
             is_syn_acked: false,
             fin: Fin::Open,
         }
+    }
+
+    /// Nothing is queued, and all that was sent is acknowledged.
+    pub(super) fn is_resting(&self) -> bool {
+        self.is_syn_acked && self.una == self.nxt && !self.has_outstanding()
+    }
+
+    pub(super) fn rest(&self) -> Resting {
+        let Self { una, wnd, max_wnd, wl1, wl2, mss, shift, .. } = *self;
+        Resting { una, wnd, max_wnd, wl1, wl2, mss, shift, is_finished: self.is_fin_acked() }
+    }
+
+    pub(super) fn resume(resting: &Resting) -> Self {
+        let Resting { una, wnd, max_wnd, wl1, wl2, mss, shift, is_finished } = *resting;
+        let fin = if is_finished { Fin::Acked } else { Fin::Open };
+        let new = Self::new(una, mss);
+        Self { wnd, max_wnd, wl1, wl2, shift, fin, is_syn_acked: true, ..new }
     }
 
     /// Bytes sent and not acknowledged, SYN and FIN included.

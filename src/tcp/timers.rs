@@ -60,11 +60,9 @@ impl Timer {
 #[derive(Clone, Debug)]
 pub struct Timers([Instant; Timer::ALL.len()]);
 
-const NEVER: Instant = Instant::from_nanos(u64::MAX);
-
 impl Default for Timers {
     fn default() -> Self {
-        Self([NEVER; Timer::ALL.len()])
+        Self([Instant::NEVER; Timer::ALL.len()])
     }
 }
 
@@ -81,7 +79,7 @@ impl Timers {
     }
     /// Stops a timer.
     pub fn stop(&mut self, timer: Timer) {
-        self.set(timer, NEVER);
+        self.set(timer, Instant::NEVER);
     }
     /// Stops what guards the outstanding, and starts this one in its place.
     pub fn guard(&mut self, guard: Option<(Timer, Instant)>) {
@@ -98,15 +96,19 @@ impl Timers {
     }
     /// The timer runs.
     pub fn is_running(&self, timer: Timer) -> bool {
-        self.0[timer as usize] != NEVER
+        self.0[timer as usize] != Instant::NEVER
     }
     /// When the timer fires, if it runs.
     pub fn deadline(&self, timer: Timer) -> Option<Instant> {
         self.is_running(timer).then(|| self.0[timer as usize])
     }
+    /// None runs but these.
+    pub(super) fn are_only(&self, these: &[Timer]) -> bool {
+        Timer::ALL.into_iter().all(|timer| these.contains(&timer) || !self.is_running(timer))
+    }
     /// The earliest of all.
     pub fn next(&self) -> Option<Instant> {
-        self.0.iter().min().copied().filter(|&at| at != NEVER)
+        self.0.iter().min().copied().filter(|&at| at != Instant::NEVER)
     }
     /// Stops and gives a timer that is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<Timer> {

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use taphouse::fault::{self, Fault};
 
 use crate::{
-    acknowledging, closing, congestion, ecn, growth, liveness, opening_late, reassembly, retransmission,
-    sack, sack_sender, states, time_wait, timestamps, windows,
+    acknowledging, closing, congestion, ecn, growth, liveness, opening_late, reassembly, rest,
+    retransmission, sack, sack_sender, states, time_wait, timestamps, windows,
 };
 
 const NOTICED: &[(Fault, fn())] = &[
@@ -52,6 +52,7 @@ const NOTICED: &[(Fault, fn())] = &[
     (Fault::NoPaws, timestamps::an_old_timestamp_is_dropped_and_answered),
     (Fault::EcnIgnored, ecn::an_echo_reduces_the_window_once_a_round_trip),
     (Fault::EcnNotEchoed, ecn::a_mark_is_echoed_until_the_peer_has_reduced_its_window),
+    (Fault::NoRest, rest::an_idle_connection_rests_after_a_second_and_goes_on_where_it_was),
 ];
 
 #[test]

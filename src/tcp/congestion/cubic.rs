@@ -24,6 +24,13 @@ pub(super) struct Cubic {
     fraction: f64,
 }
 
+/// What is kept of it when nothing is in flight.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Resting {
+    w_max: f64,
+    cwnd_prior: f64,
+}
+
 /// A stage of congestion avoidance.
 #[derive(Clone, Debug)]
 struct Epoch {
@@ -33,6 +40,15 @@ struct Epoch {
 }
 
 impl Cubic {
+    pub(super) fn rest(&self) -> Resting {
+        Resting { w_max: self.w_max, cwnd_prior: self.cwnd_prior }
+    }
+
+    pub(super) fn resume(resting: Resting) -> Self {
+        let Resting { w_max, cwnd_prior } = resting;
+        Self { w_max, cwnd_prior, ..Self::default() }
+    }
+
     /// The window after `acked` more bytes.
     pub(super) fn grow(&mut self, now: Instant, srtt: Duration, cwnd: u32, acked: u32, mss: u32) -> u32 {
         let mss = f64::from(mss);

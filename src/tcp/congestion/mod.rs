@@ -54,7 +54,7 @@ pub struct Congestion {
     cwnd: u32,
     ssthresh: u32,
     /// L of RFC 9406 4.2 and RFC 3465 2.3, in segments.
-    slow_start_limit: u32,
+    slow_start_limit: u8,
     /// Segments do not leave in bursts, so L need not bound them.
     is_paced: bool,
     hystart: HyStart,
@@ -66,6 +66,15 @@ pub struct Congestion {
 enum Avoidance {
     Reno(Reno),
     Cubic(Cubic),
+}
+
+/// What is kept of it when nothing is in flight (`dormant.rs`). How the window grew since the last loss is forgotten:
+/// after an idle time that says nothing about the path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resting {
+    cwnd: u32,
+    ssthresh: u32,
+    before_loss: cubic::Resting,
 }
 
 /// What an ACK told, outside fast recovery.
@@ -84,7 +93,7 @@ pub struct Ack {
 }
 
 /// RFC 9406 4.3, without pacing.
-const SLOW_START_LIMIT: u32 = 8;
+const SLOW_START_LIMIT: u8 = 8;
 
 impl Congestion {
     /// A new connection with segments of up to `mss` bytes.
@@ -101,6 +110,23 @@ impl Congestion {
                 Algorithm::Cubic => Avoidance::Cubic(Cubic::default()),
             },
         }
+    }
+
+    pub(super) fn rest(&self) -> Resting {
+        let before_loss = match &self.avoidance {
+            Avoidance::Reno(_) => cubic::Resting::default(),
+            Avoidance::Cubic(cubic) => cubic.rest(),
+        };
+        Resting { cwnd: self.cwnd, ssthresh: self.ssthresh, before_loss }
+    }
+
+    pub(super) fn resume(resting: &Resting, mss: u32, algorithm: Algorithm, is_paced: bool) -> Self {
+        let Resting { cwnd, ssthresh, before_loss } = *resting;
+        let mut new = Self::new(mss, algorithm, is_paced);
+        if let Avoidance::Cubic(cubic) = &mut new.avoidance {
+            *cubic = Cubic::resume(before_loss);
+        }
+        Self { cwnd, ssthresh, ..new }
     }
 
     /// The algorithm after slow start.
@@ -148,7 +174,7 @@ impl Congestion {
     /// RFC 5681 3.1, with HyStart++ while no loss has told where the path ends.
     fn handle_ack_in_slow_start(&mut self, ack: &Ack) {
         let is_limited = !self.is_paced || self.slow_start_limit == 1;
-        let limit = if is_limited { self.slow_start_limit * self.mss } else { u32::MAX };
+        let limit = if is_limited { u32::from(self.slow_start_limit) * self.mss } else { u32::MAX };
         let mut growth = ack.acked.min(limit);
         if self.ssthresh == u32::MAX {
             match self.hystart.handle_ack(ack.una, ack.nxt) {
