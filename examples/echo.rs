@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         gateway: None,
         probe: ProbeMode::Quick,
         max_connections: 1000,
+        memory: taphouse::limits::TCP_MEMORY,
     };
     let mut stack = Stack::new(config, &Seed::from_os()?, start.read().mono);
     stack.listen(7, ListenConfig::default());

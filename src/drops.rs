@@ -180,6 +180,8 @@ drops! {
     TcpConnectionLimit = "tcp_connection_limit",
     /// Out-of-order data beyond what is held for one connection.
     TcpReassemblyLimit = "tcp_reassembly_limit",
+    /// There is no memory for the data, or for one more connection (`limits::TCP_MEMORY`).
+    TcpMemoryFull = "tcp_memory_full",
     /// Data for an application that has gone; answered by a RST.
     TcpDataAfterClose = "tcp_data_after_close",
     /// A segment for a connection in TIME-WAIT.

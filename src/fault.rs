@@ -104,6 +104,9 @@ pub enum Fault {
     NoPathMtu,
     NoBlackHoleDetection,
     NoRest,
+    BuffersFixed,
+    MemoryUnlimited,
+    NoPruning,
 }
 
 #[cfg(feature = "faults")]

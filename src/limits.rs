@@ -46,14 +46,22 @@ pub const BACKLOG: usize = 4096;
 pub const TIME_WAITS: usize = 262_144;
 /// How long a connection stays in TIME-WAIT. RFC 9293 MUST-13 says 2 MSL = 4 minutes; 60 s is what Linux does.
 pub const TIME_WAIT: Duration = Duration::from_secs(60);
-/// Unsent and unacknowledged bytes of one connection. Beyond: `WriteError::Blocked`.
-pub const SEND_BUFFER: usize = 512 << 10;
-/// Received bytes of one connection that nobody has read. Beyond: the window is closed.
-pub const RECEIVE_BUFFER: usize = 512 << 10;
+/// Unsent and unacknowledged bytes of one connection, once its buffer has grown. Beyond: `WriteError::Blocked`.
+pub const SEND_BUFFER: usize = 4 << 20;
+/// Received bytes of one connection that nobody has read, once its buffer has grown. Beyond: the window is closed.
+pub const RECEIVE_BUFFER: usize = 4 << 20;
+/// Bytes that either buffer of a connection may hold in the beginning, after an idle time, and while memory is short.
+pub const BUFFER_START: usize = 64 << 10;
+/// Bytes of a connection's buffers that are set apart for it, however short memory is. Beyond, when it is:
+/// `tcp_memory_full`, `WriteError::Blocked`.
+pub const CONNECTION_RESERVE: usize = 4 << 10;
+/// Bytes of the buffers of all connections of a stack together, but for what is set apart. From a half of it on they
+/// grow no more, from three quarters on out-of-order data is thrown away. Beyond: `tcp_memory_full`.
+pub const TCP_MEMORY: usize = 256 << 20;
 /// Segments of one connection that are in flight. Beyond: nothing new leaves before an ACK.
 pub const SEGMENTS_IN_FLIGHT: usize = 4096;
 /// Pieces of out-of-order data of one connection. Beyond: `tcp_reassembly_limit`; the peer sends it again.
-pub const OUT_OF_ORDER_PIECES: usize = 1024;
+pub const OUT_OF_ORDER_PIECES: usize = 4096;
 
 // --- the loop ------------------------------------------------------------------------------------------
 

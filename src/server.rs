@@ -47,6 +47,7 @@ pub struct Server {
     max_connections: usize,
     http: Limits,
     memory: usize,
+    tcp_memory: usize,
     congestion: Algorithm,
     impair: spec::Both,
     seed: Option<Seed>,
@@ -90,6 +91,7 @@ impl Server {
             max_connections: 65_536,
             http: Limits::default(),
             memory: limits::GATHERED_BYTES,
+            tcp_memory: limits::TCP_MEMORY,
             congestion: Algorithm::default(),
             impair: spec::Both::default(),
             seed: None,
@@ -151,6 +153,12 @@ impl Server {
         Self { http, ..self }
     }
 
+    /// Bytes that TCP may hold for all connections together, 256 KiB at least, beyond 4 KiB of each.
+    #[must_use]
+    pub fn tcp_memory(self, tcp_memory: usize) -> Self {
+        Self { tcp_memory, ..self }
+    }
+
     /// Bytes of bodies and messages that all connections together may make it gather.
     #[must_use]
     pub fn memory(self, memory: usize) -> Self {
@@ -208,6 +216,7 @@ impl Server {
                 gateway,
                 probe: self.probe,
                 max_connections: self.max_connections,
+                memory: self.tcp_memory,
             },
             port: self.port,
             listen: ListenConfig {

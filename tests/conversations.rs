@@ -9,6 +9,8 @@ mod harness;
 
 #[path = "conversations/acknowledging.rs"]
 mod acknowledging;
+#[path = "conversations/buffers.rs"]
+mod buffers;
 #[path = "conversations/closed_port.rs"]
 mod closed_port;
 #[path = "conversations/closing.rs"]

@@ -54,6 +54,7 @@ fn host(address: Ipv4Addr, mac: u8, probe: ProbeMode) -> stack::Config {
         gateway: None,
         probe,
         max_connections: 1000,
+        memory: taphouse::limits::TCP_MEMORY,
     }
 }
 
@@ -311,7 +312,7 @@ fn a_slow_head_is_refused_and_a_reader_that_takes_nothing_is_reset() {
     assert!(!early.iter().any(|e| matches!(e, Event::Closed(id, _) if *id == lazy)));
     let late = house.pass(SECONDS(3));
     assert!(late.contains(&Event::Closed(lazy, Cause::Reset)), "{late:?}");
-    assert_eq!(house.shard.stack().payload_memory(), 0);
+    assert_eq!(house.shard.stack().buffer_memory(), 0);
 }
 
 /// Who took everything is not stalled, however long ago that was.
@@ -362,7 +363,7 @@ fn a_client_that_vanishes_is_forgotten() {
     house.shard.link_mut().set(dark);
     house.pass(SECONDS(100));
     assert_eq!((house.shard.sessions(), house.shard.stack().population().0), (0, 0));
-    assert_eq!(house.shard.stack().payload_memory(), 0);
+    assert_eq!(house.shard.stack().buffer_memory(), 0);
 }
 
 #[test]

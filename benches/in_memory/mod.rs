@@ -172,6 +172,7 @@ fn host(last: u8) -> stack::Config {
         gateway: None,
         probe: ProbeMode::Off,
         max_connections: 10,
+        memory: taphouse::limits::TCP_MEMORY,
     }
 }
 

@@ -45,6 +45,7 @@ impl Host {
             gateway: None,
             probe: ProbeMode::Quick,
             max_connections: 1000,
+            memory: taphouse::limits::TCP_MEMORY,
         };
         Self {
             stack: Stack::new(config, &Seed::from_u64(1), START),

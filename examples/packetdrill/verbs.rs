@@ -163,7 +163,7 @@ impl Host {
         };
         let id = begun.map_err(|error| match error {
             ConnectError::BadAddress => libc::ENETUNREACH,
-            ConnectError::TooMany => libc::ENOBUFS,
+            ConnectError::TooMany | ConnectError::NoMemory => libc::ENOBUFS,
             ConnectError::NoPort | ConnectError::InUse => libc::EADDRNOTAVAIL,
         })?;
         let connection = Connection::new(id, remote, Phase::Connecting, State::SynSent);

@@ -103,6 +103,12 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     memory: u32,
 
+    /// MiB that TCP may hold for all connections together, beyond 4 KiB of each. From a half on buffers grow no more;
+    /// from 7/8 on new connections are refused
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    tcp_memory: u32,
+
     /// Log a line for each request: its path without the values of its query, no field, no body
     #[arg(long)]
     pub(crate) access_log: bool,
@@ -174,6 +180,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .max_connections(options.max_connections as usize)
         .limits(Limits { idle: options.idle_timeout, ..Limits::default() })
         .memory((options.memory as usize) << 20)
+        .tcp_memory((options.tcp_memory as usize) << 20)
         .impair(options.impair)
         .congestion(options.congestion)
         .seed(options.seed)

@@ -30,6 +30,7 @@ impl Desk {
             gateway: None,
             probe: ProbeMode::Off,
             max_connections: 1000,
+            memory: crate::limits::TCP_MEMORY,
         };
         let (near, wire) = memory::pair(PROPERTIES);
         let none = Impairment::default();

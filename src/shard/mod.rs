@@ -379,6 +379,7 @@ mod tests {
                 gateway: None,
                 probe: ProbeMode::Quick,
                 max_connections: 10,
+                memory: limits::TCP_MEMORY,
             },
             port: 80,
             listen: ListenConfig::default(),

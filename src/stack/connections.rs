@@ -6,11 +6,13 @@ use std::str::FromStr;
 
 use slab::Slab;
 
+use super::budget::{Budget, Share};
 use super::{Event, Place, Stack, TimerKey};
 use crate::fault::{self, Fault};
 use crate::mail::Address;
 use crate::tcp::dormant::Dormant;
 use crate::tcp::info::ConnectionInfo;
+use crate::tcp::sizing::Pressure;
 use crate::tcp::time_wait::Last;
 use crate::tcp::{Cause, Connection, State};
 use crate::time::Instant;
@@ -65,10 +67,12 @@ impl fmt::Debug for ConnId {
 }
 
 /// All connections.
-#[derive(Default)]
 pub(super) struct Connections {
     slots: Slab<Slot>,
     generation: u32,
+    pub(super) budget: Budget,
+    /// Who had something behind a gap, the oldest first.
+    gaps: VecDeque<ConnId>,
     /// Connections that may have something to send, or may come to rest, each once.
     dirty: VecDeque<u32>,
     dormant: usize,
@@ -82,6 +86,9 @@ pub(super) struct Slot {
     /// The flow is no longer ours: in TIME-WAIT, or closed.
     is_detached: bool,
     is_released: bool,
+    /// It stands among those with something behind a gap.
+    is_in_gaps: bool,
+    share: Share,
 }
 
 /// Boxed, so that a growing table does not move them.
@@ -91,6 +98,17 @@ enum Body {
 }
 
 impl Connections {
+    pub(super) fn new(memory: usize) -> Self {
+        Self {
+            slots: Slab::new(),
+            generation: 0,
+            budget: Budget::new(memory),
+            gaps: VecDeque::new(),
+            dirty: VecDeque::new(),
+            dormant: 0,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -126,6 +144,14 @@ impl Connections {
             self.wake(index);
         }
         self.slots[index as usize].awake()
+    }
+
+    /// As `of`, for what depends on how short memory is.
+    pub(super) fn of_now(&mut self, id: ConnId) -> &mut Connection {
+        let pressure = self.budget.pressure();
+        let connection = self.of(id);
+        connection.set_pressure(pressure);
+        connection
     }
 
     /// The connection of a user's id; if it is at rest, that is over.
@@ -167,9 +193,43 @@ impl Connections {
 
     /// Puts a connection to rest.
     fn rest(&mut self, index: u32) {
-        let dormant = Box::new(self.at(index).sleep());
-        self.slots[index as usize].body = Body::Dormant(dormant);
+        let slot = &mut self.slots[index as usize];
+        slot.body = Body::Dormant(Box::new(slot.awake().sleep()));
+        self.budget.set(&mut slot.share, 0);
         self.dormant += 1;
+    }
+
+    fn remove(&mut self, index: u32) {
+        let mut slot = self.slots.remove(index as usize);
+        self.budget.set(&mut slot.share, 0);
+    }
+
+    /// Notes what the buffers of a connection take up.
+    fn account(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        let connection = slot.awake();
+        let (memory, has_gaps) = (connection.memory(), connection.has_gaps());
+        self.budget.set(&mut slot.share, memory);
+        if has_gaps && !std::mem::replace(&mut slot.is_in_gaps, true) {
+            self.gaps.push_back(ConnId { index, generation: slot.generation });
+        }
+    }
+
+    /// While memory is short, throws away what waits behind gaps, of those first who have had such for longest. Gives
+    /// the number of bytes.
+    fn prune(&mut self) -> usize {
+        let mut pruned = 0;
+        while self.budget.pressure() >= Pressure::High && !fault::is(Fault::NoPruning) {
+            let Some(ConnId { index, generation }) = self.gaps.pop_front() else { break };
+            let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation);
+            let Some(slot) = slot else { continue };
+            slot.is_in_gaps = false;
+            if let Body::Awake(connection) = &mut slot.body {
+                pruned += connection.prune();
+                self.budget.set(&mut slot.share, connection.memory());
+            }
+        }
+        pruned
     }
 }
 
@@ -198,10 +258,20 @@ impl Stack {
             is_dirty: false,
             is_detached: false,
             is_released: false,
+            is_in_gaps: false,
+            share: Share::default(),
         });
         self.flows.insert(flow, Place::Connection(index));
         self.touch(index);
         ConnId { index, generation }
+    }
+
+    /// A connection was given data: its buffers take up more.
+    pub(super) fn account(&mut self, index: u32) {
+        self.connections.account(index);
+        if self.connections.budget.pressure() >= Pressure::High {
+            self.counters.pruned += self.connections.prune() as u64;
+        }
     }
 
     /// A connection, which is awake, was given something: it may have something to send.
@@ -218,6 +288,7 @@ impl Stack {
     /// long enough, and lets it go if it is over.
     pub(super) fn settle(&mut self, index: u32) {
         self.tell(index);
+        self.connections.account(index);
         let slot = &mut self.connections.slots[index as usize];
         slot.is_dirty = false;
         let connection = slot.awake();
@@ -236,7 +307,7 @@ impl Stack {
         }
         if is_over && is_released {
             self.wheel.remove(timer);
-            self.connections.slots.remove(index as usize);
+            self.connections.remove(index);
             return;
         }
         if rests {

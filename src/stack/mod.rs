@@ -9,6 +9,7 @@
 //! are none, and comes back at `poll_timeout` at the latest. Connections are found by hash, timers by a wheel:
 //! nothing here looks at all connections.
 
+mod budget;
 mod connections;
 mod egress;
 mod event;
@@ -22,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use slab::Slab;
 
+pub use budget::Memory;
 pub use connections::ConnId;
 pub use event::{Event, Trouble};
 pub use stream::Stream;
@@ -36,6 +38,7 @@ use crate::ip::subnet::Subnet;
 use crate::limits;
 use crate::rand::{KeyedHash, Purpose, Rng, Seed};
 use crate::tcp::handshake::HalfOpen;
+use crate::tcp::sizing::Pressure;
 use crate::tcp::time_wait::TimeWaits;
 use crate::tcp::{self, Flow};
 use crate::time::Instant;
@@ -59,6 +62,9 @@ pub struct Config {
     pub probe: ProbeMode,
     /// Connections at once.
     pub max_connections: usize,
+    /// Bytes that the buffers of all connections may take up together, 256 KiB at least, beyond what is set apart for
+    /// each ([`limits::CONNECTION_RESERVE`]).
+    pub memory: usize,
 }
 
 /// How a port listens.
@@ -83,6 +89,8 @@ pub enum ConnectError {
     BadAddress,
     /// The table of connections is full.
     TooMany,
+    /// The memory of all connections is used up.
+    NoMemory,
     /// No ephemeral port is free for this peer.
     NoPort,
     /// The local port is in use for this peer.
@@ -116,6 +124,8 @@ pub struct Counters {
     pub cookies_sent: u64,
     /// Connections that a cookie brought about.
     pub cookies_accepted: u64,
+    /// Bytes of out-of-order data that were thrown away because memory was short.
+    pub pruned: u64,
     /// What the mechanisms of all connections did.
     pub mechanisms: tcp::info::MechanismTotals,
     /// Echo requests answered.
@@ -206,7 +216,7 @@ impl Stack {
             },
             next_id: jitter.u32() as u16,
             flows: HashMap::with_hasher(secrets.key()),
-            connections: Connections::default(),
+            connections: Connections::new(config.memory),
             half_open: Slab::new(),
             time_waits: TimeWaits::default(),
             listeners: HashMap::new(),
@@ -227,6 +237,7 @@ impl Stack {
 
     /// Listens on a port; listening again changes how.
     pub fn listen(&mut self, port: u16, config: ListenConfig) {
+        let config = ListenConfig { tcp: self.connections.budget.limited(config.tcp), ..config };
         let half_open = self.listeners.get(&port).map_or(0, |l| l.half_open);
         self.listeners.insert(port, Listener { config, half_open });
     }
@@ -274,9 +285,13 @@ impl Stack {
         if self.connections.len() >= self.config.max_connections {
             return Err(ConnectError::TooMany);
         }
+        if self.connections.budget.pressure() == Pressure::Full {
+            return Err(ConnectError::NoMemory);
+        }
         if self.flows.contains_key(&flow) {
             return Err(ConnectError::InUse);
         }
+        let config = self.connections.budget.limited(config);
         let numbers = tcp::isn::numbers(self.now, flow, &self.isn_secret);
         let connection = tcp::Connection::connect(self.now, flow, numbers, self.config.link.mtu, config);
         let id = self.insert_connection(connection);
@@ -373,6 +388,11 @@ impl Stack {
         (self.connections.len(), self.half_open.len(), self.time_waits.len())
     }
 
+    /// The memory of all connections.
+    pub fn memory(&self) -> Memory {
+        self.connections.budget.memory()
+    }
+
     /// Connections at rest, which take up little.
     pub fn dormant(&self) -> usize {
         self.connections.dormant()
@@ -395,8 +415,8 @@ impl Stack {
         self.neighbours.iter()
     }
 
-    /// Bytes of payload that all connections hold. Looks at each of them: for tests and rare reports.
-    pub fn payload_memory(&self) -> usize {
+    /// Bytes of memory that the buffers of all connections take up. Looks at each of them: for tests and rare reports.
+    pub fn buffer_memory(&self) -> usize {
         self.connections.awake().map(tcp::Connection::memory).sum()
     }
 

@@ -7,6 +7,7 @@ use crate::fault::{self, Fault};
 use crate::limits;
 use crate::tcp::ecn::Codepoint;
 use crate::tcp::handshake::{HalfOpen, Opening, Overdue, Peer, unscaled_window};
+use crate::tcp::sizing::Pressure;
 use crate::tcp::time_wait::{Entry, Last};
 use crate::tcp::{Connection, Flow, Outcome, cookie, isn, timestamps};
 use crate::wire::ipv4;
@@ -45,10 +46,15 @@ impl Stack {
     fn handle_connection(&mut self, index: u32, arrival: Arrival<'_>) -> Result<(), Drop> {
         let Arrival { segment, payload, codepoint } = arrival;
         let now = self.now;
+        let pressure = self.connections.budget.pressure();
         let connection = self.connections.at(index);
         let flow = connection.flow();
+        connection.set_pressure(pressure);
         let outcome = connection.handle_segment(now, segment, payload, codepoint);
         self.is_urgent |= connection.owes_duplicate_ack() && !fault::is(Fault::DuplicateAcksJoined);
+        if !payload.is_empty() {
+            self.account(index);
+        }
         let result = match outcome {
             Outcome::Taken => Ok(()),
             Outcome::Dropped(drop) => Err(drop),
@@ -121,6 +127,9 @@ impl Stack {
     fn check_room(&self) -> Result<(), Drop> {
         if self.connections.len() >= self.config.max_connections {
             return Err(Drop::TcpConnectionLimit);
+        }
+        if self.connections.budget.pressure() == Pressure::Full {
+            return Err(Drop::TcpMemoryFull);
         }
         Ok(())
     }

@@ -39,7 +39,8 @@ impl<'a> Stream<'a> {
     /// [`WriteError`]; `Blocked` until [`Event::Writable`](super::Event::Writable).
     pub fn write(&mut self, data: Bytes) -> Result<usize, WriteError> {
         let now = self.stack.now;
-        let taken = self.connection().write(now, data)?;
+        let taken = self.stack.connections.of_now(self.id).write(now, data)?;
+        self.stack.account(self.id.index() as u32);
         self.stack.touch_id(self.id);
         Ok(taken)
     }
@@ -62,7 +63,7 @@ impl<'a> Stream<'a> {
 
     /// Bytes that [`write`](Self::write) would take.
     pub fn room(&mut self) -> usize {
-        self.connection().room()
+        self.stack.connections.of_now(self.id).room()
     }
 
     /// Bytes queued and not yet acknowledged.
@@ -83,7 +84,7 @@ impl<'a> Stream<'a> {
     /// Asks for [`Event::Writable`](super::Event::Writable) when no more than `bytes` wait to
     /// be sent, and a quarter of the buffer or 16 KiB is free.
     pub fn notify_below(&mut self, bytes: usize) {
-        self.connection().notify_below(bytes);
+        self.stack.connections.of_now(self.id).notify_below(bytes);
         self.stack.touch_id(self.id);
     }
 

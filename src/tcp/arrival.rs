@@ -95,7 +95,7 @@ impl Connection {
         self.handle_syn_acked(now, ack);
         self.rcv.acknowledge_now();
         let header = Header { seq: seq + 1, ..segment.header };
-        self.handle_payload_and_fin(&header, payload)
+        self.handle_payload_and_fin(now, &header, &segment.options, payload)
     }
 
     /// RFC 9293 3.10.7.4.
@@ -135,7 +135,7 @@ impl Connection {
             // RFC 6093 4: the pointer names the byte after the urgent data.
             self.signals.urgent |= self.rcv.handle_urgent(header.seq + u32::from(header.urgent));
         }
-        self.handle_payload_and_fin(&header, payload)
+        self.handle_payload_and_fin(now, &header, &segment.options, payload)
     }
 
     /// Before all else: PAWS, RFC 7323 5.3, R1. A RST is exempt, and a segment without the option is dropped (3.2).
@@ -358,7 +358,13 @@ impl Connection {
     }
 
     /// Seventh and eighth: the payload, and the FIN.
-    fn handle_payload_and_fin(&mut self, header: &Header, payload: &[u8]) -> Checked {
+    fn handle_payload_and_fin(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        options: &Options,
+        payload: &[u8],
+    ) -> Checked {
         let mut result = Ok(());
         if !payload.is_empty() {
             if !self.state.can_receive() {
@@ -371,8 +377,15 @@ impl Connection {
                 self.close(Cause::Aborted);
                 return Err(Outcome::Reset(Drop::TcpDataAfterClose, header.ack));
             }
+            if !self.has_memory_for(payload.len(), header.seq.le(self.rcv.nxt)) {
+                self.rcv.acknowledge_now();
+                return Err(Outcome::Dropped(Drop::TcpMemoryFull));
+            }
             match self.rcv.handle_payload(header.seq, payload) {
-                Received::InOrder => self.signals.readable = true,
+                Received::InOrder => {
+                    self.signals.readable = true;
+                    self.size_receive_buffer(now, options);
+                }
                 Received::OutOfOrder => {}
                 Received::NoRoom if self.rcv.window() == 0 => {
                     result = Err(Outcome::Dropped(Drop::TcpOutOfWindow))

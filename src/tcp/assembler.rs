@@ -10,6 +10,11 @@ use bytes::Bytes;
 
 use crate::limits;
 
+/// What a piece costs besides its bytes: its place in the run, and what the allocator adds.
+const PIECE_BYTES: usize = 64;
+/// What a run costs: its place in the tree, and room for four pieces.
+const RUN_BYTES: usize = 256;
+
 /// The runs, by where they begin.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -32,6 +37,11 @@ impl Assembler {
     /// Bytes that wait.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of memory that they take up: a byte alone behind a gap takes hundreds.
+    pub fn memory(&self) -> usize {
+        self.len + self.pieces * PIECE_BYTES + self.runs.len() * RUN_BYTES
     }
 
     /// Nothing waits.

@@ -22,10 +22,12 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// How long data may stay unacknowledged: R2 of RFC 9293 3.8.3, at least 100 s there (SHLD-11).
     pub user_timeout: Duration,
-    /// Bytes that may be queued.
+    /// Bytes that may be queued, once the buffer has grown.
     pub send_buffer: usize,
-    /// Bytes that may wait unread: what the window offers.
+    /// Bytes that may wait unread, once the buffer has grown: what the window offers.
     pub receive_buffer: usize,
+    /// Bytes that either buffer may hold in the beginning, and after an idle time.
+    pub buffer_start: usize,
     /// How the congestion window grows, and by how much a loss reduces it.
     pub congestion: Algorithm,
     /// Selective acknowledgments (RFC 2018), if the peer wants them too; and with them RACK-TLP (RFC 8985).
@@ -38,6 +40,18 @@ pub struct Config {
     pub pacing: bool,
 }
 
+impl Config {
+    /// Bytes that may be queued in the beginning.
+    pub(super) fn first_send_buffer(&self) -> usize {
+        self.send_buffer.min(self.buffer_start)
+    }
+
+    /// Bytes that may wait unread in the beginning.
+    pub(super) fn first_receive_buffer(&self) -> usize {
+        self.receive_buffer.min(self.buffer_start)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -48,6 +62,7 @@ impl Default for Config {
             user_timeout: Duration::from_secs(120),
             send_buffer: limits::SEND_BUFFER,
             receive_buffer: limits::RECEIVE_BUFFER,
+            buffer_start: limits::BUFFER_START,
             congestion: Algorithm::default(),
             sack: true,
             timestamps: true,

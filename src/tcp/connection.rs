@@ -22,6 +22,7 @@ use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
 use super::sender::Sender;
+use super::sizing::Pressure;
 use super::state::{State, Step};
 use super::time_wait::Last;
 use super::timers::{Timer, Timers};
@@ -86,6 +87,7 @@ pub struct Connection {
     pub(super) ecn: Ecn,
     pub(super) timers: Timers,
     pub(super) config: Config,
+    pub(super) pressure: Pressure,
     pub(super) signals: Signals,
     pub(super) due: Due,
     pub(super) cause: Option<Cause>,
@@ -174,8 +176,8 @@ impl Connection {
         Self {
             flow,
             state: State::Closed,
-            snd: Sender::new(iss, mss),
-            rcv: Receiver::new(config.receive_buffer, config.quick_acks),
+            snd: Sender::new(iss, mss, config.first_send_buffer()),
+            rcv: Receiver::new(config.first_receive_buffer(), config.quick_acks),
             rtt: Rtt::default(),
             board: Scoreboard::default(),
             rack: Rack::new(iss),
@@ -186,6 +188,7 @@ impl Connection {
             ecn: Ecn::default(),
             timers: Timers::default(),
             config,
+            pressure: Pressure::None,
             signals: Signals::default(),
             due: Due::default(),
             cause: None,
@@ -220,6 +223,7 @@ impl Connection {
         let capacity = self.config.receive_buffer;
         let peer = peer.limited_to(&self.config);
         self.rcv.start(peer.irs, handshake::unscaled_window(capacity));
+        self.rcv.round.begin(now, self.ts.value(now));
         self.peer_mss = peer.mss;
         if let Some(shift) = peer.window_scale {
             self.snd.shift = shift;
@@ -282,9 +286,19 @@ impl Connection {
         }
     }
 
-    /// Bytes of payload held for either direction.
+    /// Bytes of memory that its buffers take up, with what is kept of each segment in flight.
     pub fn memory(&self) -> usize {
-        self.snd.buffer.len() + self.rcv.memory()
+        self.snd.buffer.memory() + self.board.memory() + self.rcv.memory()
+    }
+
+    /// Something waits behind a gap, which [`prune`](Self::prune) would throw away.
+    pub fn has_gaps(&self) -> bool {
+        self.rcv.has_gaps()
+    }
+
+    /// Throws away what waits behind gaps, unless it fits what is set apart. Gives the number of bytes.
+    pub fn prune(&mut self) -> usize {
+        if self.memory() > limits::CONNECTION_RESERVE { self.rcv.prune() } else { 0 }
     }
 
     // --- the user's verbs ------------------------------------------------------------------------------
@@ -323,6 +337,10 @@ impl Connection {
         if self.snd.buffer.is_empty() {
             self.last_taken = now;
         }
+        if room < data.len() / 2 {
+            // A small part would hold all of it in memory.
+            data = Bytes::copy_from_slice(&data[..room]);
+        }
         data.truncate(room);
         self.rcv.delay_acks();
         let taken = data.len();
@@ -342,7 +360,7 @@ impl Connection {
 
     /// Bytes that [`write`](Self::write) would take.
     pub fn room(&self) -> usize {
-        self.config.send_buffer.saturating_sub(self.snd.buffer.len())
+        self.send_room()
     }
 
     /// Bytes queued and not yet acknowledged.
@@ -536,7 +554,7 @@ impl Connection {
 
     pub(super) fn check_room(&mut self) {
         // A whole quarter of a large buffer would have the path wait for it.
-        let has_room = self.room() >= (self.config.send_buffer / 4).min(ENOUGH_ROOM);
+        let has_room = self.room() >= (self.send_capacity() / 4).min(ENOUGH_ROOM);
         if self.notify_below.is_some_and(|below| has_room && self.snd.unsent() <= below) {
             self.notify_below = None;
             self.signals.writable = true;

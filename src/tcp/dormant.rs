@@ -20,6 +20,7 @@ use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
 use super::sender::{self, Sender};
+use super::sizing::Pressure;
 use super::state::State;
 use super::timers::{Timer, Timers};
 use super::timestamps::Timestamps;
@@ -114,13 +115,14 @@ impl Dormant {
         for (timer, at) in [(Timer::Alarm, self.alarm), (Timer::KeepAlive, self.keep_alive)] {
             timers.set(timer, at.unwrap_or(Instant::NEVER));
         }
-        let (snd, config) = (Sender::resume(&self.snd), self.config);
+        let config = self.config;
+        let snd = Sender::resume(&self.snd, config.first_send_buffer());
         let (una, mss) = (snd.una, u32::from(snd.mss));
         let idle_since = self.last_data_sent;
         let mut connection = Connection {
             flow: self.flow,
             state: self.state,
-            rcv: Receiver::resume(&self.rcv, config.receive_buffer),
+            rcv: Receiver::resume(&self.rcv, config.first_receive_buffer()),
             rtt: self.rtt.clone(),
             board: Scoreboard::default(),
             rack: Rack::resume(&self.rack, una),
@@ -131,6 +133,7 @@ impl Dormant {
             ecn: self.ecn.clone(),
             timers,
             config,
+            pressure: Pressure::None,
             signals: Signals::default(),
             due: Due::default(),
             cause: None,
@@ -159,6 +162,7 @@ impl Dormant {
             counted: self.tally.mechanisms,
             snd,
         };
+        connection.rcv.round.begin(self.last_received, connection.ts.value(self.last_received));
         connection.set_pace();
         connection
     }

@@ -31,6 +31,7 @@ pub mod sack;
 pub mod scoreboard;
 pub mod send_buffer;
 pub mod sender;
+pub mod sizing;
 pub mod state;
 pub mod time_wait;
 pub mod timers;

@@ -18,12 +18,19 @@ pub struct ReceiveBuffer {
     tail: BytesMut,
     len: usize,
     next_chunk: usize,
+    /// No room is kept for what may come.
+    is_frugal: bool,
 }
 
 impl ReceiveBuffer {
     /// Bytes in it.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of memory that it takes up.
+    pub fn memory(&self) -> usize {
+        self.len - self.tail.len() + self.tail.capacity() + self.chunks.len() * size_of::<Bytes>()
     }
 
     /// There are none.
@@ -35,7 +42,8 @@ impl ReceiveBuffer {
     pub fn push_copy(&mut self, bytes: &[u8]) {
         if self.tail.capacity() - self.tail.len() < bytes.len() {
             self.close_tail();
-            self.next_chunk = (self.next_chunk * 2).clamp(MIN_CHUNK, MAX_CHUNK);
+            let next = if self.is_frugal { MIN_CHUNK } else { self.next_chunk * 2 };
+            self.next_chunk = next.clamp(MIN_CHUNK, MAX_CHUNK);
             self.tail = BytesMut::with_capacity(self.next_chunk.max(bytes.len()));
         }
         self.tail.extend_from_slice(bytes);
@@ -59,15 +67,27 @@ impl ReceiveBuffer {
         }
         let chunk = self.chunks.pop_front()?;
         self.len -= chunk.len();
-        if self.is_empty() && self.tail.capacity() < MAX_CHUNK / 4 {
+        self.drop_spare(if self.is_frugal { usize::MAX } else { MAX_CHUNK / 4 });
+        Some(chunk)
+    }
+
+    /// Memory is short: no room is kept for what may come.
+    pub fn set_frugal(&mut self, is_frugal: bool) {
+        self.is_frugal = is_frugal;
+        if is_frugal {
+            self.drop_spare(usize::MAX);
+        }
+    }
+
+    fn drop_spare(&mut self, below: usize) {
+        if self.is_empty() && self.tail.capacity() < below {
             self.tail = BytesMut::new();
         }
-        Some(chunk)
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { is_frugal: self.is_frugal, ..Self::default() };
     }
 
     fn close_tail(&mut self) {

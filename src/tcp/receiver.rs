@@ -11,10 +11,13 @@
 use super::assembler::{Assembler, Full};
 use super::receive_buffer::ReceiveBuffer;
 use super::sack::Reported;
+use super::sizing::Round;
 use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp_options::SackBlocks;
 
+/// Full segments of room beyond what is wanted.
+const SLACK: usize = 16;
 /// Smallest segment that counts as full when every second one is acknowledged.
 const MIN_FULL: usize = 536;
 
@@ -31,6 +34,9 @@ pub struct Receiver {
     pub shift: u8,
     /// Bytes that may wait unread.
     capacity: usize,
+    /// Bytes that may wait unread at most while memory is short.
+    ceiling: usize,
+    pub(super) round: Round,
     buffer: ReceiveBuffer,
     assembler: Assembler,
     /// Bytes that came in order since the beginning.
@@ -96,6 +102,8 @@ impl Receiver {
             up: None,
             shift: 0,
             capacity,
+            ceiling: usize::MAX,
+            round: Round::default(),
             buffer: ReceiveBuffer::default(),
             assembler: Assembler::default(),
             received: 0,
@@ -111,7 +119,8 @@ impl Receiver {
 
     /// Nothing waits to be read or to be acknowledged.
     pub(super) fn is_resting(&self) -> bool {
-        self.memory() == 0
+        self.buffer.is_empty()
+            && self.assembler.is_empty()
             && self.acknowledge == Acknowledge::No
             && self.up.is_none()
             && self.fin.is_some() == self.is_finished
@@ -174,7 +183,19 @@ impl Receiver {
 
     /// Room for unread bytes, which a window can be offered for.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.min(self.ceiling)
+    }
+
+    /// Memory is short: no more than this may wait unread, as far as no window was offered for it.
+    pub(super) fn set_ceiling(&mut self, ceiling: usize) {
+        self.ceiling = ceiling;
+        self.buffer.set_frugal(ceiling < usize::MAX);
+    }
+
+    /// There is room for so many bytes from now on, though no more than `most`.
+    pub(super) fn grow(&mut self, wanted: usize, most: usize) {
+        let wanted = wanted + SLACK * self.full;
+        self.capacity = self.capacity.max(wanted.min(most));
     }
 
     /// RFC 9293 3.10.7.4, table 6: some of the segment lies in the window. `len` counts SYN and FIN.
@@ -301,6 +322,7 @@ impl Receiver {
     /// Takes the next chunk of what was received.
     pub fn read(&mut self) -> Option<bytes::Bytes> {
         let chunk = self.buffer.pop()?;
+        self.round.handle_taken(chunk.len());
         // Numbers come round: what is past must not be ahead again.
         let first_unread = self.nxt - self.buffer.len() as u32;
         self.up = self.up.filter(|up| first_unread.lt(*up));
@@ -341,7 +363,7 @@ impl Receiver {
         let free_edge = self.free_edge();
         // RFC 9293 3.8.6.2.2: the edge moves by at least a full segment or half of the buffer.
         let is_silly = fault::is(Fault::SillyWindowReceiver);
-        let step = if is_silly { 1 } else { (self.capacity / 2).min(self.full) };
+        let step = if is_silly { 1 } else { (self.capacity() / 2).min(self.full) };
         if fault::is(Fault::WindowShrinks) {
             self.right_edge = self.nxt + self.window() / 2;
         }
@@ -362,9 +384,21 @@ impl Receiver {
         self.assembler.clear();
     }
 
-    /// Bytes held.
+    /// Bytes of memory that what was received takes up.
     pub fn memory(&self) -> usize {
-        self.buffer.len() + self.assembler.len()
+        self.buffer.memory() + self.assembler.memory()
+    }
+
+    /// Something waits behind a gap.
+    pub fn has_gaps(&self) -> bool {
+        !self.assembler.is_empty()
+    }
+
+    /// Throws away what waits behind gaps; the peer sends it again (RFC 2018 8). Gives the number of bytes.
+    pub fn prune(&mut self) -> usize {
+        let len = self.assembler.len();
+        self.assembler.clear();
+        len
     }
 
     fn advance(&mut self, n: usize) {
@@ -374,7 +408,7 @@ impl Receiver {
 
     fn free_edge(&self) -> SeqNum {
         // No more than the window field can say.
-        let free = self.capacity.saturating_sub(self.buffer.len()).min(0xffff << self.shift);
+        let free = self.capacity().saturating_sub(self.buffer.len()).min(0xffff << self.shift);
         self.nxt + free as u32
     }
 
@@ -387,8 +421,8 @@ impl Receiver {
         }
         let opened = (free_edge - self.right_edge) as usize;
         let is_nearly_closed = (self.window() as usize) < 2 * self.full;
-        let step = if is_nearly_closed { 2 * self.full } else { self.capacity / 4 };
-        opened >= step.min(self.capacity / 2) || fault::is(Fault::SillyWindowReceiver)
+        let step = if is_nearly_closed { 2 * self.full } else { self.capacity() / 4 };
+        opened >= step.min(self.capacity() / 2) || fault::is(Fault::SillyWindowReceiver)
     }
 
     /// The part of the payload that lies in the window and is not received yet.

@@ -234,6 +234,7 @@ impl Connection {
 
     /// The window or the RTT may have changed.
     pub(super) fn set_pace(&mut self) {
+        self.size_send_buffer();
         if let Some((srtt, _)) = self.rtt.smoothed().filter(|_| self.config.pacing) {
             let (cwnd, is_in_slow_start) = (self.congestion.window(), self.congestion.is_in_slow_start());
             self.pacing.set_rate(cwnd, self.snd.mss, srtt, is_in_slow_start);

@@ -63,6 +63,11 @@ impl Scoreboard {
         self.segments.len()
     }
 
+    /// Bytes of memory that it takes up.
+    pub fn memory(&self) -> usize {
+        self.segments.capacity() * size_of::<Sent>()
+    }
+
     /// Nothing is in flight.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()

@@ -23,6 +23,10 @@ pub struct SendBuffer {
     /// Bytes that ever left at the front.
     released: u64,
     len: usize,
+    /// Bytes of the chunks, the first of them whole.
+    in_chunks: usize,
+    /// Little room is kept for what may come.
+    is_frugal: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +47,16 @@ impl SendBuffer {
         self.len == 0
     }
 
+    /// Bytes of memory that it takes up: an acknowledged part of a chunk is only given back with the rest of it.
+    pub fn memory(&self) -> usize {
+        self.in_chunks + self.chunks.len() * size_of::<Chunk>() + self.tail.capacity()
+    }
+
+    /// Memory is short: little room is kept for what may come.
+    pub fn set_frugal(&mut self, is_frugal: bool) {
+        self.is_frugal = is_frugal;
+    }
+
     /// Adds at the end.
     pub fn push(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
@@ -51,7 +65,8 @@ impl SendBuffer {
         if bytes.len() < SMALL {
             if self.tail.capacity() - self.tail.len() < bytes.len() {
                 self.close_tail();
-                self.tail.reserve(if self.is_empty() { bytes.len().max(FIRST) } else { GATHER });
+                let is_small = self.is_empty() || self.is_frugal;
+                self.tail.reserve(if is_small { bytes.len().max(FIRST) } else { GATHER });
             }
             self.tail.extend_from_slice(&bytes);
             self.len += bytes.len();
@@ -60,7 +75,7 @@ impl SendBuffer {
         self.close_tail();
         let start = self.released + self.len as u64;
         self.len += bytes.len();
-        self.chunks.push_back(Chunk { start, bytes });
+        self.push_chunk(Chunk { start, bytes });
     }
 
     /// Drops `n` bytes at the front: they are acknowledged.
@@ -75,6 +90,7 @@ impl SendBuffer {
                 // Gives the memory of whole chunks back, not of parts: a slice keeps its chunk alive.
                 break;
             }
+            self.in_chunks -= first.bytes.len();
             self.chunks.pop_front();
         }
         if self.is_empty() {
@@ -107,8 +123,13 @@ impl SendBuffer {
         if !self.tail.is_empty() {
             let bytes = self.tail.split().freeze();
             let start = self.released + (self.len - bytes.len()) as u64;
-            self.chunks.push_back(Chunk { start, bytes });
+            self.push_chunk(Chunk { start, bytes });
         }
+    }
+
+    fn push_chunk(&mut self, chunk: Chunk) {
+        self.in_chunks += chunk.bytes.len();
+        self.chunks.push_back(chunk);
     }
 }
 
@@ -150,6 +171,8 @@ mod tests {
                 buffer.release(from);
                 model.drain(..from);
                 prop_assert_eq!(read(&mut buffer, 0, model.len()), model.clone());
+                prop_assert!(buffer.memory() >= buffer.len());
+                prop_assert!(!buffer.is_empty() || buffer.memory() == 0);
             }
         }
     }

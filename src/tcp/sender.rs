@@ -34,6 +34,8 @@ pub struct Sender {
     pub shift: u8,
     /// What is queued; its first byte has the sequence number `una`, once our SYN is acknowledged.
     pub buffer: SendBuffer,
+    /// Bytes that may be queued.
+    pub capacity: usize,
     /// Our SYN was acknowledged: `una` is a byte's number and not the SYN's.
     is_syn_acked: bool,
     fin: Fin,
@@ -80,8 +82,8 @@ pub enum NewData {
 }
 
 impl Sender {
-    /// A sender whose SYN has the sequence number `iss`.
-    pub fn new(iss: SeqNum, mss: u16) -> Self {
+    /// A sender whose SYN has the sequence number `iss`, with room for `capacity` bytes.
+    pub fn new(iss: SeqNum, mss: u16, capacity: usize) -> Self {
         Self {
             una: iss,
             nxt: iss,
@@ -93,6 +95,7 @@ impl Sender {
             mss,
             shift: 0,
             buffer: SendBuffer::default(),
+            capacity,
             is_syn_acked: false,
             fin: Fin::Open,
         }
@@ -108,10 +111,10 @@ impl Sender {
         Resting { una, wnd, max_wnd, wl1, wl2, mss, shift, is_finished: self.is_fin_acked() }
     }
 
-    pub(super) fn resume(resting: &Resting) -> Self {
+    pub(super) fn resume(resting: &Resting, capacity: usize) -> Self {
         let Resting { una, wnd, max_wnd, wl1, wl2, mss, shift, is_finished } = *resting;
         let fin = if is_finished { Fin::Acked } else { Fin::Open };
-        let new = Self::new(una, mss);
+        let new = Self::new(una, mss, capacity);
         Self { wnd, max_wnd, wl1, wl2, shift, fin, is_syn_acked: true, ..new }
     }
 
@@ -305,7 +308,7 @@ mod tests {
     use crate::wire::tcp::Flags;
 
     fn sender(wnd: u32) -> Sender {
-        let mut s = Sender::new(SeqNum(u32::MAX - 5), 1000);
+        let mut s = Sender::new(SeqNum(u32::MAX - 5), 1000, 60_000);
         (s.wnd, s.max_wnd) = (wnd, wnd);
         s.is_syn_acked = true;
         s
@@ -340,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_syn_in_flight_is_no_byte_of_the_buffer() {
-        let mut s = Sender::new(SeqNum(u32::MAX - 5), 1000);
+        let mut s = Sender::new(SeqNum(u32::MAX - 5), 1000, 60_000);
         s.handle_syn_sent();
         assert_eq!((s.flight(), s.unsent()), (1, 0));
         queue(&mut s, 10);

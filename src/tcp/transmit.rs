@@ -55,7 +55,7 @@ impl Connection {
         }
         let config = self.config;
         let iss = self.snd.una;
-        let capacity = self.rcv.capacity();
+        let capacity = config.receive_buffer;
         let mut options = Options {
             mss: Some(handshake::local_mss(usize::from(self.path.current()))),
             window_scale: Some(handshake::window_scale_for(capacity)),
@@ -339,6 +339,7 @@ impl Connection {
         let is_idle = self.snd.flight() == 0 && now.since(self.last_data_sent) > self.rtt.rto();
         if is_idle && self.snd.unsent() > 0 {
             self.congestion.handle_idle(now);
+            self.snd.capacity = self.config.first_send_buffer();
             self.pacing.handle_idle(self.congestion.window());
             self.set_pace();
             self.last_data_sent = now;

@@ -235,6 +235,6 @@ fn a_reset_flushes_what_was_queued_and_not_read() {
     assert_eq!(talk.events(), ["Readable", "Closed(Reset)"]);
     assert_eq!(talk.stream().read(), Err(ReadError::Closed(Cause::Reset)));
     assert_eq!(talk.stream().write(Bytes::from("x")), Err(WriteError::Closed(Cause::Reset)));
-    assert_eq!((talk.stream().queued(), talk.stack.payload_memory()), (0, 0));
+    assert_eq!((talk.stream().queued(), talk.stack.buffer_memory()), (0, 0));
     talk.passes_silently(10_000);
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use taphouse::fault::{self, Fault};
 
 use crate::{
-    acknowledging, closing, congestion, ecn, growth, liveness, opening_late, reassembly, rest,
+    acknowledging, buffers, closing, congestion, ecn, growth, liveness, opening_late, reassembly, rest,
     retransmission, sack, sack_sender, states, time_wait, timestamps, windows,
 };
 
@@ -52,6 +52,8 @@ const NOTICED: &[(Fault, fn())] = &[
     (Fault::NoPaws, timestamps::an_old_timestamp_is_dropped_and_answered),
     (Fault::EcnIgnored, ecn::an_echo_reduces_the_window_once_a_round_trip),
     (Fault::EcnNotEchoed, ecn::a_mark_is_echoed_until_the_peer_has_reduced_its_window),
+    (Fault::BuffersFixed, buffers::the_receive_window_stays_ahead_of_a_peer_in_slow_start),
+    (Fault::BuffersFixed, buffers::the_send_buffer_is_twice_the_congestion_window),
     (Fault::NoRest, rest::an_idle_connection_rests_after_a_second_and_goes_on_where_it_was),
 ];
 

@@ -10,6 +10,7 @@ use taphouse::arp::ProbeMode;
 use taphouse::drops::Drop;
 use taphouse::frame::{Frame, Medium, Properties};
 use taphouse::ip::subnet::Subnet;
+use taphouse::limits;
 use taphouse::rand::Seed;
 use taphouse::stack::{Config, ConnId, Event, ListenConfig, Stack, Stream};
 use taphouse::tcp::ecn::Codepoint;
@@ -43,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) tcp: tcp::Config,
     pub(crate) backlog: usize,
     pub(crate) max_connections: usize,
+    pub(crate) memory: usize,
     pub(crate) mtu: usize,
     pub(crate) start: Instant,
     pub(crate) irs: u32,
@@ -58,9 +60,15 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            tcp: tcp::Config { receive_buffer: WINDOW, quick_acks: 0, ..tcp::Config::default() },
+            tcp: tcp::Config {
+                receive_buffer: WINDOW,
+                buffer_start: usize::MAX,
+                quick_acks: 0,
+                ..tcp::Config::default()
+            },
             backlog: 16,
             max_connections: 64,
+            memory: limits::TCP_MEMORY,
             mtu: 1500,
             start: Instant::ZERO + Duration::from_secs(10),
             irs: IRS,
@@ -185,6 +193,7 @@ impl Talk {
             gateway: None,
             probe: ProbeMode::Off,
             max_connections: setup.max_connections,
+            memory: setup.memory,
         }
     }
 

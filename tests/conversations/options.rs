@@ -64,7 +64,7 @@ fn an_option_in_a_later_segment_changes_nothing() {
 
 /// A host with room for 512 KiB, whose windows need a shift of 4.
 fn roomy(peer_scale: Option<u8>) -> Setup {
-    let tcp = tcp::Config { receive_buffer: 512 << 10, ..tcp::Config::default() };
+    let tcp = tcp::Config { receive_buffer: 512 << 10, ..Setup::default().tcp };
     Setup { tcp, peer_scale, ..Setup::default() }
 }
 

@@ -101,6 +101,7 @@ impl Ours {
             gateway: None,
             probe: ProbeMode::Off,
             max_connections: 4,
+            memory: taphouse::limits::TCP_MEMORY,
         };
         let is_sender = setup.end != End::Receiver;
         let salt = setup.seed * 2 + u64::from(is_sender);

@@ -43,6 +43,7 @@ fn host(address: Ipv4Addr, mac: u8) -> stack::Config {
         gateway: None,
         probe: ProbeMode::Off,
         max_connections: 5000,
+        memory: taphouse::limits::TCP_MEMORY,
     }
 }
 

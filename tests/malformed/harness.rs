@@ -58,6 +58,7 @@ pub(crate) fn config(fcs: bool) -> Config {
         gateway: None,
         probe: ProbeMode::Off,
         max_connections: 100,
+        memory: taphouse::limits::TCP_MEMORY,
     }
 }
 

@@ -36,8 +36,8 @@ const TABLE: &[&[Case]] = &[
     table_connections::CLOSING,
 ];
 
-/// What no single frame causes; each has its own test in `limits`, in `neighbours`, or in the conversations about
-/// timestamps.
+/// What no single frame causes; each has its own test in `limits`, in `neighbours`, in the conversations about
+/// timestamps, or in `tests/memory`.
 const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::AddressNotReady,
     Drop::FragmentLimit,
@@ -50,6 +50,7 @@ const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::TcpBacklogFull,
     Drop::TcpConnectionLimit,
     Drop::TcpReassemblyLimit,
+    Drop::TcpMemoryFull,
     Drop::NeighbourQueueFull,
     Drop::NeighbourUnreachable,
     Drop::ReplyQueueFull,

@@ -58,6 +58,7 @@ impl World {
                 gateway: None,
                 probe: ProbeMode::Off,
                 max_connections: 100,
+                memory: taphouse::limits::TCP_MEMORY,
             };
             Stack::new(config, &Seed::from_u64(n as u64), Instant::ZERO)
         };

@@ -52,6 +52,7 @@ impl Host {
             gateway: None,
             probe: ProbeMode::Off,
             max_connections: setup.max_connections,
+            memory: setup.memory,
         };
         let mut host = Self {
             stack: Stack::new(config, &Seed::from_u64(setup.seed), start),

@@ -51,7 +51,7 @@ fn a_script_that_says_something_else_fails_at_its_line() {
         (8, "+0 write 10\n+0 > ACK seq 2:*", "seq 1:11 instead of 2:*"),
         (8, "+0 write 10\n+0 > ACK ack 2", "ack 1 instead of 2"),
         (8, "+0 write 10\n+0 > FIN ACK", "flags A instead of FA"),
-        (8, "+0 write 10\n+0 > ACK win 1..2", "win 65520 instead of 1..2"),
+        (8, "+0 write 10\n+0 > ACK win 1..2", "win 65408 instead of 1..2"),
         (8, "+0 write 10\n+0 > ACK <sack 1:2>", "sack [] instead of [(1, 2)]"),
         (8, "+0 write 10\n+0 > ACK <mss 1>", "no mss"),
         (8, "+0 write 10\n+0 > PSH ACK exact urg 3", "urg 0 instead of 3"),

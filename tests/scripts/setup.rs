@@ -1,6 +1,7 @@
 //! What a script sets up before its first step: `config key=value …`.
 
 use taphouse::frame::Medium;
+use taphouse::limits;
 use taphouse::tcp;
 use taphouse::tcp::ecn::Mode;
 use taphouse::time::Duration;
@@ -15,6 +16,7 @@ pub(crate) struct Setup {
     pub(crate) mtu: usize,
     pub(crate) backlog: usize,
     pub(crate) max_connections: usize,
+    pub(crate) memory: usize,
     pub(crate) irs: u32,
     pub(crate) seed: u64,
     /// When the script begins.
@@ -26,11 +28,12 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            tcp: tcp::Config::default(),
+            tcp: tcp::Config { buffer_start: usize::MAX, ..tcp::Config::default() },
             medium: Medium::Ip,
             mtu: 1500,
             backlog: 16,
             max_connections: 64,
+            memory: limits::TCP_MEMORY,
             irs: 0x1000_0000,
             seed: 7,
             start: Duration::from_secs(10),
@@ -49,6 +52,7 @@ impl Setup {
             "medium" => self.medium = medium(value)?,
             "mtu" => self.mtu = natural(value, 68..=9000)?,
             "backlog" => self.backlog = natural(value, 1..=65_536)?,
+            "memory" => self.memory = natural(value, 1..=1 << 40)?,
             "max_connections" => self.max_connections = natural(value, 1..=65_536)?,
             "irs" => self.irs = natural(value, 0..=u32::MAX as usize)? as u32,
             "seed" => self.seed = natural(value, 0..=u32::MAX as usize)? as u64,
@@ -59,6 +63,7 @@ impl Setup {
             "keepalive" => self.tcp.keep_alive = if value == "off" { None } else { Some(time(value)?) },
             "user_timeout" => self.tcp.user_timeout = time(value)?,
             "send_buffer" => self.tcp.send_buffer = natural(value, 1..=1 << 30)?,
+            "buffer_start" => self.tcp.buffer_start = natural(value, 1..=1 << 30)?,
             "receive_buffer" => self.tcp.receive_buffer = natural(value, 1..=1 << 30)?,
             // What the core does not offer yet is read and judged; each becomes `self.tcp.KEY = …`.
             "sack" => self.tcp.sack = switch(value)?,

@@ -1,6 +1,7 @@
 //! What happens in a run: drawn from the seed before it begins.
 
 use taphouse::frame::{Medium, Properties};
+use taphouse::limits;
 use taphouse::link::impair::Impairment;
 use taphouse::stack::ListenConfig;
 use taphouse::tcp::ecn::Mode;
@@ -34,6 +35,7 @@ pub(crate) struct Plan {
     pub(crate) heal_at: Instant,
     pub(crate) listeners: [ListenConfig; LISTENERS],
     pub(crate) max_connections: usize,
+    pub(crate) memory: usize,
     pub(crate) connections: Vec<ConnectionPlan>,
 }
 
@@ -126,6 +128,7 @@ impl Plan {
             connection
         };
         let connections = (0..count).map(draw).collect();
+        let memory = dice.pick(&[256 << 10, 1 << 20, limits::TCP_MEMORY, limits::TCP_MEMORY]);
         let max_connections = if dice.one_in(8) && opposite == Opposite::Itself { 2 } else { 1000 };
         Self {
             link: Properties { medium: Medium::Ethernet { fcs }, mtu },
@@ -136,6 +139,7 @@ impl Plan {
             heal_at,
             listeners,
             max_connections,
+            memory,
             connections,
         }
     }

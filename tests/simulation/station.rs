@@ -76,6 +76,7 @@ impl Host {
             gateway: None,
             probe: if seed.is_multiple_of(5) { ProbeMode::Quick } else { ProbeMode::Off },
             max_connections: plan.max_connections,
+            memory: plan.memory,
         };
         let mut stack = Stack::new(config, &derive(seed, 10 + index as u64), Instant::ZERO);
         for (n, &listener) in plan.listeners.iter().enumerate() {
@@ -259,12 +260,11 @@ impl Host {
     }
 
     fn check_memory(&self) {
-        let largest =
-            self.plan.connections.iter().map(|c| c.config).chain(self.plan.listeners.map(|l| l.tcp));
-        let each = largest.map(|c| c.send_buffer + c.receive_buffer + (1 << 4)).max().unwrap_or(0);
         let (connections, _, _) = self.stack.population();
-        let memory = self.stack.payload_memory();
-        assert!(memory <= connections * each, "{memory} bytes of payload in {connections} connections");
+        let (memory, held) = (self.stack.memory(), self.stack.buffer_memory());
+        assert!(memory.used <= memory.limit, "{memory:?}");
+        let accounted = memory.used + connections * limits::CONNECTION_RESERVE;
+        assert!(held <= accounted, "{held} bytes in {connections} connections, and {memory:?}");
     }
 
     fn check_time_waits(&mut self, now: Instant) {
@@ -339,7 +339,7 @@ impl Station for Host {
     }
 
     fn is_empty(&self) -> bool {
-        self.stack.population() == (0, 0, 0) && self.stack.payload_memory() == 0
+        self.stack.population() == (0, 0, 0) && self.stack.buffer_memory() == 0
     }
 
     fn describe(&mut self) -> String {

@@ -117,7 +117,7 @@ impl Congestion {
             Avoidance::Reno(_) => cubic::Resting::default(),
             Avoidance::Cubic(cubic) => cubic.rest(),
         };
-        Resting { cwnd: self.cwnd, ssthresh: self.ssthresh, before_loss }
+        Resting { cwnd: self.restart_window(), ssthresh: self.ssthresh, before_loss }
     }
 
     pub(super) fn resume(resting: &Resting, mss: u32, algorithm: Algorithm, is_paced: bool) -> Self {
@@ -236,10 +236,12 @@ impl Congestion {
 
     /// Nothing was sent for longer than a timeout: RFC 5681 4.1.
     pub fn handle_idle(&mut self, now: Instant) {
-        if !fault::is(Fault::NoIdleRestart) {
-            self.cwnd = self.cwnd.min(initial_window(self.mss));
-        }
+        self.cwnd = self.restart_window();
         self.handle_unused(now);
+    }
+
+    fn restart_window(&self) -> u32 {
+        if fault::is(Fault::NoIdleRestart) { self.cwnd } else { self.cwnd.min(initial_window(self.mss)) }
     }
 }
 

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         gateway: None,
         probe: ProbeMode::Off,
         max_connections: 65_536,
+        memory: taphouse::limits::TCP_MEMORY,
     };
     let mut stack = Stack::new(config, &Seed::from_os()?, start.read().mono);
     let mut alarm = Alarm::new()?;

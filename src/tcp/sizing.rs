@@ -1,0 +1,152 @@
+//! How large the buffers of a connection may be. They begin small and grow with what the path carries, up to the limits
+//! of the [configuration](super::Config); what is short of memory grows no more, and then has to do with less.
+//!
+//! ```text
+//! receive:  what the user took in a round trip, twice, and what slow start will add to it
+//! send:     twice the congestion window: what is in flight, and as much behind it
+//! ```
+//! Dynamic right-sizing (Fisk and Feng, 2001), as in Linux. A round trip is over when data comes that was sent after
+//! the peer had heard of its beginning, which timestamps (RFC 7323) tell; without them, when an RTT has passed. Only
+//! what is read counts, so that nothing grows for a user who does not read. A window once offered is not taken back.
+
+use super::connection::Connection;
+use super::timestamps;
+use crate::fault::{self, Fault};
+use crate::limits;
+use crate::time::Instant;
+use crate::wire::tcp_options::Options;
+
+/// What a byte may take up in the worst case, in either buffer or behind a gap.
+const ROUNDING: usize = 512;
+
+/// How short the memory of all connections is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// There is enough.
+    #[default]
+    None,
+    /// Buffers do not grow any more.
+    Low,
+    /// Out-of-order data is thrown away, and buffers are as small as in the beginning.
+    High,
+    /// A connection has what is set apart for it, and new ones are refused.
+    Full,
+}
+
+impl Pressure {
+    /// Bytes that a buffer may hold at most.
+    pub(super) fn ceiling(self) -> usize {
+        match self {
+            Self::None | Self::Low => usize::MAX,
+            Self::High => limits::BUFFER_START,
+            Self::Full => limits::CONNECTION_RESERVE,
+        }
+    }
+
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::High => "high",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A round trip of what is received, and what the user took in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Round {
+    began: Instant,
+    /// TSval of what left at its beginning.
+    stamp: u32,
+    taken: usize,
+    /// The most that was taken in a round trip.
+    most: usize,
+}
+
+impl Round {
+    /// The first begins.
+    pub(super) fn begin(&mut self, now: Instant, stamp: u32) {
+        (self.began, self.stamp, self.taken) = (now, stamp, 0);
+    }
+
+    /// The user has taken so many bytes.
+    pub(super) fn handle_taken(&mut self, len: usize) {
+        self.taken += len;
+    }
+
+    /// It is over. Gives what the buffer should hold, if that is more than before: twice what was taken, so that a loss
+    /// can be repaired meanwhile, and what a peer in slow start adds.
+    fn end(&mut self) -> Option<usize> {
+        let grown_by = self.taken.checked_sub(self.most).filter(|&by| by > 0)?;
+        self.most = self.taken;
+        Some(2 * self.taken + 4 * grown_by)
+    }
+}
+
+impl Connection {
+    /// How short memory is, as of now.
+    pub fn set_pressure(&mut self, pressure: Pressure) {
+        if pressure != self.pressure {
+            self.pressure = pressure;
+            self.rcv.set_ceiling(pressure.ceiling());
+            self.snd.buffer.set_frugal(pressure >= Pressure::High);
+        }
+    }
+
+    /// Data came in order.
+    pub(super) fn size_receive_buffer(&mut self, now: Instant, options: &Options) {
+        let round = &self.rcv.round;
+        let is_over = match options.timestamps.filter(|_| self.ts.is_on()) {
+            Some((_, echo)) => timestamps::is_before(round.stamp, echo),
+            None => now.since(round.began) >= self.rtt.smoothed().map_or(self.rtt.rto(), |(srtt, _)| srtt),
+        };
+        if !is_over {
+            return;
+        }
+        let wanted = self.rcv.round.end();
+        self.rcv.round.begin(now, self.ts.value(now));
+        if let Some(wanted) = wanted.filter(|_| self.may_grow()) {
+            self.rcv.grow(wanted, self.config.receive_buffer);
+        }
+    }
+
+    /// The congestion window may have grown.
+    pub(super) fn size_send_buffer(&mut self) {
+        if self.may_grow() {
+            let wanted = (2 * self.congestion.window() as usize).min(self.config.send_buffer);
+            self.snd.capacity = self.snd.capacity.max(wanted);
+        }
+    }
+
+    /// Bytes that may be queued, as of now.
+    pub(super) fn send_capacity(&self) -> usize {
+        self.snd.capacity.min(self.pressure.ceiling())
+    }
+
+    /// Bytes that the user may add to what is queued.
+    pub(super) fn send_room(&self) -> usize {
+        let room = self.send_capacity().saturating_sub(self.snd.buffer.len());
+        if self.is_short(Pressure::Full) { room.min(self.reserve()) } else { room }
+    }
+
+    /// There is memory for a payload of `len` bytes, in order or behind a gap.
+    pub(super) fn has_memory_for(&self, len: usize, is_in_order: bool) -> bool {
+        let from = if is_in_order { Pressure::Full } else { Pressure::High };
+        !self.is_short(from) || len <= self.reserve()
+    }
+
+    /// What is left of the bytes that are set apart, less what may be lost to rounding up.
+    fn reserve(&self) -> usize {
+        limits::CONNECTION_RESERVE.saturating_sub(self.memory() + ROUNDING)
+    }
+
+    fn is_short(&self, from: Pressure) -> bool {
+        self.pressure >= from && !fault::is(Fault::MemoryUnlimited)
+    }
+
+    fn may_grow(&self) -> bool {
+        self.pressure == Pressure::None && !fault::is(Fault::BuffersFixed)
+    }
+}
