@@ -82,6 +82,8 @@ impl Options {
             user_timeout: self.user_timeout().unwrap_or(default.user_timeout),
             send_buffer: self.send_buffer,
             receive_buffer: self.receive_buffer,
+            // Who sets a size has that one.
+            buffer_start: usize::MAX,
             quick_acks: self.quick_acks,
             // As Linux is without a queueing discipline that paces.
             pacing: false,

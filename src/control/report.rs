@@ -7,7 +7,7 @@ use crate::link::Link;
 use crate::link::impair::{Impair, Tally};
 use crate::serve::vitals::Snapshot;
 use crate::stack::ConnId;
-use crate::tcp::info::ConnectionInfo;
+use crate::tcp::info::{self, ConnectionInfo};
 use crate::time::{Duration, Instant};
 
 pub(super) fn population(vitals: &Snapshot<'_>) -> Json {
@@ -20,6 +20,7 @@ pub(super) fn connection(id: ConnId, report: &ConnectionInfo) -> Json {
         flow,
         state,
         is_active,
+        is_at_rest,
         age,
         idle,
         snd_una,
@@ -29,11 +30,14 @@ pub(super) fn connection(id: ConnId, report: &ConnectionInfo) -> Json {
         mss,
         path_mtu,
         unsent,
+        send_buffer,
         flight,
         rcv_nxt,
         rcv_wnd,
         rcv_shift,
         unread,
+        receive_buffer,
+        memory,
         bytes_received,
         rtt,
         rto,
@@ -53,22 +57,25 @@ pub(super) fn connection(id: ConnId, report: &ConnectionInfo) -> Json {
         timers,
         tally,
     } = report;
-    json!({
+    let mut told = json!({
         "id": id.to_string(),
         "remote": flow.remote().to_string(),
         "local_port": flow.local_port,
         "state": state.name(),
+        "at_rest": is_at_rest,
         "opened_by": if *is_active { "us" } else { "peer" },
         "age_us": micros(*age),
         "idle_us": micros(*idle),
         "send": {
             "una": snd_una, "nxt": snd_nxt, "window": snd_wnd, "window_shift": snd_shift, "mss": mss,
-            "path_mtu": path_mtu,
+            "path_mtu": path_mtu, "buffer": send_buffer,
             "in_flight": flight, "unsent": unsent, "in_network": pipe, "sacked": sacked, "lost": lost,
         },
         "receive": {
-            "nxt": rcv_nxt, "window": rcv_wnd, "window_shift": rcv_shift, "unread": unread,
+            "nxt": rcv_nxt, "window": rcv_wnd, "window_shift": rcv_shift, "buffer": receive_buffer,
+            "unread": unread,
         },
+        "memory": memory,
         "rtt_us": rtt.map(|(smoothed, _)| micros(smoothed)),
         "rtt_variation_us": rtt.map(|(_, variation)| micros(variation)),
         "min_rtt_us": min_rtt.map(micros),
@@ -81,20 +88,36 @@ pub(super) fn connection(id: ConnId, report: &ConnectionInfo) -> Json {
         },
         "bytes_received": bytes_received,
         "timers_us": timers_left(timers),
-        "bytes_sent": tally.bytes_sent,
-        "bytes_resent": tally.bytes_resent,
-        "segments_received": tally.segments_received,
-        "segments_sent": tally.segments_sent,
-        "segments_resent": tally.segments_resent,
-        "timeouts": tally.mechanisms.timeouts,
-        "fast_recoveries": tally.mechanisms.fast_recoveries,
-        "loss_probes": tally.mechanisms.loss_probes,
-        "losses_repaired_by_probes": tally.mechanisms.probe_repairs,
-        "spurious_undos": tally.mechanisms.spurious_undos,
-        "ecn_reductions": tally.mechanisms.ecn_reductions,
-        "dsacks": tally.mechanisms.dsacks,
-        "mtu_reductions": tally.mechanisms.mtu_reductions,
-    })
+    });
+    told.as_object_mut().expect("made above").extend(totals(tally));
+    told
+}
+
+fn totals(tally: &info::Tally) -> Map<String, Json> {
+    let info::Tally {
+        bytes_sent,
+        bytes_resent,
+        segments_received,
+        segments_sent,
+        segments_resent,
+        mechanisms,
+    } = tally;
+    let told = json!({
+        "bytes_sent": bytes_sent,
+        "bytes_resent": bytes_resent,
+        "segments_received": segments_received,
+        "segments_sent": segments_sent,
+        "segments_resent": segments_resent,
+        "timeouts": mechanisms.timeouts,
+        "fast_recoveries": mechanisms.fast_recoveries,
+        "loss_probes": mechanisms.loss_probes,
+        "losses_repaired_by_probes": mechanisms.probe_repairs,
+        "spurious_undos": mechanisms.spurious_undos,
+        "ecn_reductions": mechanisms.ecn_reductions,
+        "dsacks": mechanisms.dsacks,
+        "mtu_reductions": mechanisms.mtu_reductions,
+    });
+    told.as_object().expect("made above").clone()
 }
 
 fn timers_left(timers: &[(&'static str, Duration)]) -> Map<String, Json> {

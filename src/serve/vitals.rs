@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::stack::Stack;
+use crate::stack::{Memory, Stack};
 
 /// What is counted above the stack.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Snapshot<'a> {
 
 impl Snapshot<'_> {
     /// What only grows: name, explanation, value.
-    pub fn counters(&self) -> [(&'static str, &'static str, u64); 19] {
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 20] {
         let c = self.stack.counters();
         [
             ("frames_received", "Frames handed to the stack", c.frames_received),
@@ -46,6 +46,7 @@ impl Snapshot<'_> {
             ("tcp_challenges_sent", "Challenge ACKs sent (RFC 5961)", c.challenges_sent),
             ("tcp_cookies_sent", "SYN-ACKs sent with a cookie (RFC 4987)", c.cookies_sent),
             ("tcp_cookies_accepted", "Connections that a cookie brought about", c.cookies_accepted),
+            ("tcp_pruned_bytes", "Bytes behind gaps that were thrown away for want of memory", c.pruned),
             ("icmp_echoes", "Echo requests answered", c.echoes),
             ("icmp_errors_sent", "ICMP errors sent", c.icmp_errors_sent),
             ("http_requests", "Requests on connections that are over", self.serve.requests),
@@ -57,12 +58,21 @@ impl Snapshot<'_> {
     }
 
     /// What also shrinks: name, explanation, value.
-    pub fn gauges(&self) -> [(&'static str, &'static str, usize); 4] {
+    pub fn gauges(&self) -> [(&'static str, &'static str, usize); 8] {
         let (connections, half_open, time_wait) = self.stack.population();
+        let Memory { used, limit, pressure } = self.stack.memory();
         [
             ("tcp_connections", "Connections now", connections),
+            (
+                "tcp_at_rest",
+                "Connections of them that have nothing to do and take up little",
+                self.stack.dormant(),
+            ),
             ("tcp_half_open", "Half-open connections now", half_open),
             ("tcp_time_wait", "Connections in TIME-WAIT now", time_wait),
+            ("tcp_memory_bytes", "Bytes that TCP holds for all connections, beyond 4 KiB of each", used),
+            ("tcp_memory_limit_bytes", "As many as it may", limit),
+            ("tcp_pressure", "How short that memory is: 0 not, 1 low, 2 high, 3 full", pressure as usize),
             ("gathered_bytes", "Bytes of bodies and messages that are held now", self.gathered),
         ]
     }

@@ -124,7 +124,7 @@ impl Connections {
         slots.map(move |(i, slot)| {
             let info = match &slot.body {
                 Body::Awake(connection) => connection.info(now),
-                Body::Dormant(dormant) => dormant.wake().info(now),
+                Body::Dormant(dormant) => ConnectionInfo { is_at_rest: true, ..dormant.wake().info(now) },
             };
             (ConnId { index: i as u32, generation: slot.generation }, info)
         })

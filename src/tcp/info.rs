@@ -77,6 +77,8 @@ pub struct ConnectionInfo {
     pub state: State,
     /// It began with our SYN.
     pub is_active: bool,
+    /// It is idle, and takes up little.
+    pub is_at_rest: bool,
     /// Since it was opened.
     pub age: Duration,
     /// Since something was heard of the peer.
@@ -95,6 +97,8 @@ pub struct ConnectionInfo {
     pub path_mtu: u16,
     /// Bytes queued and never sent.
     pub unsent: usize,
+    /// Bytes that may be queued, as of now.
+    pub send_buffer: usize,
     /// Sequence numbers in flight.
     pub flight: u32,
     /// RCV.NXT.
@@ -105,6 +109,10 @@ pub struct ConnectionInfo {
     pub rcv_shift: u8,
     /// Bytes received and not read.
     pub unread: usize,
+    /// Bytes that may wait unread, as of now.
+    pub receive_buffer: usize,
+    /// Bytes of memory that its buffers take up.
+    pub memory: usize,
     /// Payload bytes that came in order.
     pub bytes_received: u64,
     /// SRTT and RTTVAR, once there was a sample.
@@ -153,6 +161,7 @@ impl Connection {
             flow: self.flow,
             state: self.state,
             is_active: self.is_active,
+            is_at_rest: false,
             age: now.since(self.opened),
             idle: now.since(self.last_received),
             snd_una: self.snd.una.0,
@@ -162,11 +171,14 @@ impl Connection {
             mss: self.snd.mss,
             path_mtu: self.path.current(),
             unsent: self.snd.unsent(),
+            send_buffer: self.send_capacity(),
             flight: self.snd.flight(),
             rcv_nxt: self.rcv.nxt.0,
             rcv_wnd: self.rcv.window(),
             rcv_shift: self.rcv.shift,
             unread: self.rcv.unread(),
+            receive_buffer: self.rcv.capacity(),
+            memory: self.memory(),
             bytes_received: self.rcv.received(),
             rtt: self.rtt.smoothed(),
             rto: self.rtt.rto(),
