@@ -2,10 +2,8 @@
 //!
 //! The pieces are machines over values: a [`Connection`] takes segments
 //! (`handle_segment`), gives segments (`poll_segment`) and says when it wants to be called (`poll_timeout`).
-//! Half-open connections and those in TIME-WAIT are small entries of their own; the stack holds all three and
-//! finds them through [`flow::Flow`].
-//!
-//! Left out so far: buffers that tune themselves.
+//! Half-open connections, those at rest and those in TIME-WAIT are small entries of their own; the stack holds all
+//! four and finds them through [`flow::Flow`].
 
 pub mod assembler;
 pub mod config;
