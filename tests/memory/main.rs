@@ -186,8 +186,34 @@ fn what_nobody_reads_gets_no_more_than_there_is() {
     assert_bounded(Attack::Unread, 10_000);
 }
 
+/// Bytes of the heap that each of so many connections takes up which have said something and are idle.
+fn idle_bytes(connections: usize) -> usize {
+    let mut world = World::new(limits::TCP_MEMORY, connections);
+    world.peers.reserve(connections);
+    let before = heap::held();
+    for _ in 0..connections {
+        let number = world.open(1460, Some(7)).expect("there is room");
+        exchange(&mut world, number, 3000);
+    }
+    world.pass(Duration::from_secs(2));
+    assert_eq!((world.stack.population(), world.stack.dormant()), ((connections, 0, 0), connections));
+    (heap::held() - before) as usize / connections
+}
+
+fn assert_idle_ones_are_small() {
+    // As many as fill the tables, which double.
+    let bytes = idle_bytes(7000);
+    assert!(bytes <= 512, "{bytes}");
+}
+
+#[test]
+fn an_idle_connection_takes_512_bytes_of_the_heap() {
+    assert_idle_ones_are_small();
+}
+
 #[test]
 fn every_broken_mechanism_is_noticed() {
+    assert!(fault::is_noticed(Fault::NoRest, assert_idle_ones_are_small));
     for (fault, attack) in [(Fault::MemoryUnlimited, Attack::NeverReads), (Fault::NoPruning, Attack::Gaps)] {
         assert_bounded(attack, 1200);
         assert!(fault::is_noticed(fault, move || assert_bounded(attack, 1200)), "{fault:?}");
