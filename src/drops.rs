@@ -176,6 +176,8 @@ drops! {
     TcpResetLimited = "tcp_reset_limited",
     /// A SYN while the backlog of half-open connections is full.
     TcpBacklogFull = "tcp_backlog_full",
+    /// A connection to a port whose user has not heard of so many others yet.
+    TcpAcceptQueueFull = "tcp_accept_queue_full",
     /// A SYN, or the end of a handshake, while the accept queue or the connection table is full.
     TcpConnectionLimit = "tcp_connection_limit",
     /// Out-of-order data beyond what is held for one connection.

@@ -103,6 +103,7 @@ pub enum Fault {
     CookiesUnchecked,
     NoPathMtu,
     NoBlackHoleDetection,
+    NoAcceptLimit,
     NoRest,
     BuffersFixed,
     MemoryUnlimited,

@@ -42,6 +42,9 @@ pub const REPLIES: usize = 512;
 
 /// Half-open connections of a listener. Beyond: the SYN is dropped (`tcp_backlog_full`).
 pub const BACKLOG: usize = 4096;
+/// Connections to a port that are established and of which its user has not heard yet. Beyond: the SYN, or the ACK of
+/// the SYN-ACK, is dropped (`tcp_accept_queue_full`), and comes again.
+pub const ACCEPT_QUEUE: usize = 4096;
 /// Connections in TIME-WAIT. Beyond: the oldest is forgotten.
 pub const TIME_WAITS: usize = 262_144;
 /// How long a connection stays in TIME-WAIT. RFC 9293 MUST-13 says 2 MSL = 4 minutes; 60 s is what Linux does.

@@ -88,7 +88,7 @@ impl Host {
         socket.bound = Some(local);
         let tcp = socket.options.to_config();
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).clamp(1, 4096);
-        self.stack.listen(bound, ListenConfig { tcp, backlog });
+        self.stack.listen(bound, ListenConfig { tcp, backlog, ..ListenConfig::default() });
         Ok(())
     }
 

@@ -370,13 +370,17 @@ impl Stack {
         if slot.is_released {
             return;
         }
+        let is_accepted = signals.connected && !is_active;
+        if is_accepted && let Some(listener) = self.listeners.get_mut(&port) {
+            listener.waiting += 1;
+        }
         let mut tell = |told: bool, event: Event| {
             if told {
                 self.events.push_back(event);
             }
         };
         tell(signals.connected && is_active, Event::Connected(id));
-        tell(signals.connected && !is_active, Event::Accepted { port, id });
+        tell(is_accepted, Event::Accepted { port, id });
         tell(signals.readable, Event::Readable(id));
         tell(signals.urgent, Event::Urgent(id));
         tell(signals.writable, Event::Writable(id));

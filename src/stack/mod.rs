@@ -20,6 +20,7 @@ mod stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use slab::Slab;
 
@@ -74,11 +75,13 @@ pub struct ListenConfig {
     pub tcp: tcp::Config,
     /// Half-open connections at once.
     pub backlog: usize,
+    /// Connections that are established and of which the user has not heard yet.
+    pub accept_queue: usize,
 }
 
 impl Default for ListenConfig {
     fn default() -> Self {
-        Self { tcp: tcp::Config::default(), backlog: limits::BACKLOG }
+        Self { tcp: tcp::Config::default(), backlog: limits::BACKLOG, accept_queue: limits::ACCEPT_QUEUE }
     }
 }
 
@@ -150,8 +153,12 @@ enum Place {
 
 #[derive(Debug)]
 struct Listener {
-    config: ListenConfig,
+    tcp: Arc<tcp::Config>,
+    backlog: usize,
+    accept_queue: usize,
     half_open: usize,
+    /// Connections in the queue of events.
+    waiting: usize,
 }
 
 struct Limiters {
@@ -235,11 +242,12 @@ impl Stack {
         }
     }
 
-    /// Listens on a port; listening again changes how.
+    /// Listens on a port; listening again changes how, but not for those that are half open (RFC 9293 MUST-41).
     pub fn listen(&mut self, port: u16, config: ListenConfig) {
-        let config = ListenConfig { tcp: self.connections.budget.limited(config.tcp), ..config };
-        let half_open = self.listeners.get(&port).map_or(0, |l| l.half_open);
-        self.listeners.insert(port, Listener { config, half_open });
+        let ListenConfig { tcp, backlog, accept_queue } = config;
+        let tcp = Arc::new(self.connections.budget.limited(tcp));
+        let (half_open, waiting) = self.listeners.get(&port).map_or((0, 0), |l| (l.half_open, l.waiting));
+        self.listeners.insert(port, Listener { tcp, backlog, accept_queue, half_open, waiting });
     }
 
     /// Takes no more connections on a port. Those that are half open are forgotten when they are acknowledged.
@@ -306,7 +314,13 @@ impl Stack {
 
     /// What the users should know, in the order in which it happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let Event::Accepted { port, .. } = event
+            && let Some(listener) = self.listeners.get_mut(&port)
+        {
+            listener.waiting = listener.waiting.saturating_sub(1);
+        }
+        Some(event)
     }
 
     /// There is something to tell.

@@ -1,15 +1,16 @@
 //! A TCP segment finds its connection: RFC 9293 3.10.7.1 (CLOSED), 3.10.7.2 (LISTEN), and the small states.
 
+use std::sync::Arc;
+
 use super::egress::Reply;
 use super::{Place, Stack, TimerKey};
 use crate::drops::Drop;
 use crate::fault::{self, Fault};
-use crate::limits;
 use crate::tcp::ecn::Codepoint;
-use crate::tcp::handshake::{HalfOpen, Opening, Overdue, Peer, unscaled_window};
+use crate::tcp::handshake::{HalfOpen, Opening, Overdue, Peer};
 use crate::tcp::sizing::Pressure;
 use crate::tcp::time_wait::{Entry, Last};
-use crate::tcp::{Connection, Flow, Outcome, cookie, isn, timestamps};
+use crate::tcp::{Config, Connection, Flow, Outcome, cookie, isn, timestamps};
 use crate::wire::ipv4;
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp::{Flags, Header, Segment};
@@ -116,15 +117,19 @@ impl Stack {
     /// There is a listener, and room for one more half-open connection.
     fn can_open(&self, port: u16) -> Result<(), Drop> {
         let listener = self.listeners.get(&port).ok_or(Drop::TcpNoListener)?;
-        if listener.half_open >= listener.config.backlog && !fault::is(Fault::NoBacklogLimit) {
+        if listener.half_open >= listener.backlog && !fault::is(Fault::NoBacklogLimit) {
             return Err(Drop::TcpBacklogFull);
         }
-        self.check_room()
+        self.check_room(port)
     }
 
     /// There is room for one more connection. What the peer has sent is not acknowledged otherwise, so it comes again,
     /// and finds room then or does not.
-    fn check_room(&self) -> Result<(), Drop> {
+    fn check_room(&self, port: u16) -> Result<(), Drop> {
+        let is_queue_full = self.listeners.get(&port).is_some_and(|l| l.waiting >= l.accept_queue);
+        if is_queue_full && !fault::is(Fault::NoAcceptLimit) {
+            return Err(Drop::TcpAcceptQueueFull);
+        }
         if self.connections.len() >= self.config.max_connections {
             return Err(Drop::TcpConnectionLimit);
         }
@@ -145,7 +150,7 @@ impl Stack {
         }
         let listener = self.listeners.get_mut(&flow.local_port).expect("can_open has looked");
         listener.half_open += 1;
-        let tcp = listener.config.tcp;
+        let tcp = Arc::clone(&listener.tcp);
         let mut numbers = isn::numbers(self.now, flow, &self.isn_secret);
         if let Some(Last { snd_nxt: used, .. }) = previous
             && !numbers.iss.gt(used)
@@ -157,7 +162,7 @@ impl Stack {
         let entry = self.half_open.vacant_entry();
         let index = u32::try_from(entry.key()).expect("bounded by the backlogs");
         let timer = self.wheel.insert(TimerKey::HalfOpen(index));
-        let half_open = entry.insert(HalfOpen::new(self.now, flow, numbers, peer, timer));
+        let half_open = entry.insert(HalfOpen::new(self.now, flow, numbers, peer, tcp, timer));
         half_open.previous = previous;
         self.wheel.set(timer, Some(self.now + half_open.retransmit_after()));
         self.flows.insert(flow, Place::HalfOpen(index));
@@ -168,8 +173,8 @@ impl Stack {
     /// There is no room for another half-open connection: what must be remembered of it goes out and comes back.
     fn send_cookie(&mut self, flow: Flow, segment: &Segment) {
         let Some(listener) = self.listeners.get(&flow.local_port) else { return };
-        let (mtu, tcp) = (self.config.link.mtu, listener.config.tcp);
-        let mut peer = Peer::from_syn(&segment.header, &segment.options, mtu).limited_to(&tcp);
+        let (mtu, capacity) = (self.config.link.mtu, listener.tcp.receive_buffer);
+        let mut peer = Peer::from_syn(&segment.header, &segment.options, mtu).limited_to(&listener.tcp);
         if peer.timestamp.is_none() {
             // There is nothing to remember these in.
             (peer.window_scale, peer.sack, peer.ecn) = (None, false, false);
@@ -179,7 +184,7 @@ impl Stack {
         let stamp = cookie::timestamp(self.now, numbers, &peer);
         let opening = Opening { flow, numbers, peer, began: None, resent: 0 };
         let timestamps = peer.timestamp.map(|echo| (stamp, echo));
-        let (header, options) = opening.syn_ack(timestamps, mtu, tcp.receive_buffer);
+        let (header, options) = opening.syn_ack(timestamps, mtu, capacity);
         self.cookies_until = self.now + cookie::LIFETIME * 2;
         self.counters.cookies_sent += 1;
         self.reply(Reply::Tcp { remote_ip: flow.remote_ip, header, options });
@@ -191,16 +196,18 @@ impl Stack {
             return None;
         }
         let peer = cookie::peer(self.now, flow, &segment.header, &segment.options, &self.cookie_key)?;
-        let tcp = self.listeners.get(&flow.local_port)?.config.tcp;
+        let peer = peer.limited_to(&self.listeners.get(&flow.local_port)?.tcp);
         let mut numbers = isn::numbers(self.now, flow, &self.isn_secret);
         numbers.iss = segment.header.ack - 1;
-        Some(Opening { flow, numbers, peer: peer.limited_to(&tcp), began: None, resent: 0 })
+        Some(Opening { flow, numbers, peer, began: None, resent: 0 })
     }
 
     fn accept_cookie(&mut self, opening: &Opening, arrival: Arrival<'_>) -> Result<(), Drop> {
-        self.check_room()?;
+        let port = opening.flow.local_port;
+        self.check_room(port)?;
         self.counters.cookies_accepted += 1;
-        self.accept(opening, arrival)
+        let config = self.listeners.get(&port).map(|listener| Arc::clone(&listener.tcp)).unwrap_or_default();
+        self.accept(opening, &config, arrival)
     }
 
     /// What a peer with a cookie sends may overtake the ACK that brings it back, and a RST would end what is about to
@@ -241,7 +248,7 @@ impl Stack {
         if !flags.has(Flags::ACK) {
             return Err(Drop::TcpNoAck);
         }
-        let window = unscaled_window(self.receive_capacity(flow.local_port));
+        let window = half_open.window();
         if let Err(drop) = peer.check_sequence(&segment.header, payload.len(), window) {
             self.acknowledge_half_open(index);
             return Err(drop);
@@ -263,21 +270,20 @@ impl Stack {
             }
             return Err(Drop::TcpHandshakeBadAck);
         }
-        self.check_room()?;
-        let opening = self.remove_half_open(index).opening();
-        self.accept(&opening, arrival)
+        self.check_room(flow.local_port)?;
+        let half_open = self.remove_half_open(index);
+        self.accept(&half_open.opening(), &half_open.config, arrival)
     }
 
     /// RFC 5961 3.2: only a RST at the left edge is believed; one in the window is challenged.
     fn handle_half_open_reset(&mut self, index: u32, seq: SeqNum) -> Result<(), Drop> {
         let half_open = &self.half_open[index as usize];
-        let (flow, peer) = (half_open.flow, half_open.peer);
+        let peer = half_open.peer;
         if seq == peer.irs + 1 {
             self.end_half_open(index);
             return Ok(());
         }
-        let window = unscaled_window(self.receive_capacity(flow.local_port));
-        if !seq.is_within(peer.irs + 1, u32::from(window)) {
+        if !seq.is_within(peer.irs + 1, u32::from(half_open.window())) {
             return Err(Drop::TcpResetOutOfWindow);
         }
         self.acknowledge_half_open(index);
@@ -286,10 +292,10 @@ impl Stack {
 
     /// Says what a half-open connection expects.
     fn acknowledge_half_open(&mut self, index: u32) {
-        let half_open = self.half_open[index as usize];
-        let HalfOpen { flow, numbers, peer, .. } = half_open;
-        let field = peer.window_field(self.receive_capacity(flow.local_port));
-        self.acknowledge_small(flow, numbers.iss + 1, peer.irs + 1, field, half_open.timestamps(self.now));
+        let half_open = &self.half_open[index as usize];
+        let HalfOpen { flow, numbers, peer, .. } = *half_open;
+        let (field, timestamps) = (half_open.window_field(), half_open.timestamps(self.now));
+        self.acknowledge_small(flow, numbers.iss + 1, peer.irs + 1, field, timestamps);
     }
 
     /// The handshake did not come about. If it was in place of a connection in TIME-WAIT, that goes on waiting: the
@@ -302,13 +308,12 @@ impl Stack {
     }
 
     /// The handshake is over: a connection begins, and takes the segment.
-    fn accept(&mut self, opening: &Opening, arrival: Arrival<'_>) -> Result<(), Drop> {
-        let Some(listener) = self.listeners.get(&opening.flow.local_port) else {
+    fn accept(&mut self, opening: &Opening, config: &Config, arrival: Arrival<'_>) -> Result<(), Drop> {
+        if !self.listeners.contains_key(&opening.flow.local_port) {
             self.refuse(opening.flow, &arrival.segment.header, arrival.payload);
             return Err(Drop::TcpNoListener);
-        };
-        let config = listener.config.tcp;
-        let connection = Connection::accept(self.now, opening, self.config.link.mtu, config);
+        }
+        let connection = Connection::accept(self.now, opening, self.config.link.mtu, *config);
         let id = self.insert_connection(connection);
         self.counters.accepted += 1;
         self.handle_connection(id.index() as u32, arrival)
@@ -339,15 +344,9 @@ impl Stack {
 
     fn send_syn_ack(&mut self, index: u32) {
         let half_open = &self.half_open[index as usize];
-        let capacity = self.receive_capacity(half_open.flow.local_port);
-        let (header, options) = half_open.syn_ack(self.now, self.config.link.mtu, capacity);
+        let (header, options) = half_open.syn_ack(self.now, self.config.link.mtu);
         let remote_ip = half_open.flow.remote_ip;
         self.reply(Reply::Tcp { remote_ip, header, options });
-    }
-
-    /// Bytes that a connection to this port can hold unread.
-    fn receive_capacity(&self, port: u16) -> usize {
-        self.listeners.get(&port).map_or(limits::RECEIVE_BUFFER, |l| l.config.tcp.receive_buffer)
     }
 
     /// An ACK for a flow that has no connection to send it, as far as the rate limit of such ACKs goes.
@@ -388,7 +387,7 @@ impl Stack {
             // RFC 1337 3: it would let an old duplicate end the wait.
             return Err(Drop::TcpTimeWait);
         }
-        let wants_timestamps = self.listeners.get(&flow.local_port).is_some_and(|l| l.config.tcp.timestamps);
+        let wants_timestamps = self.listeners.get(&flow.local_port).is_some_and(|l| l.tcp.timestamps);
         let timestamp = segment.options.timestamps.filter(|_| wants_timestamps).map(|(value, _)| value);
         let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && last.gives_way_to(seq, timestamp);
         if reopens && !fault::is(Fault::NoTimeWaitReopen) {

@@ -25,7 +25,15 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// [`ReadError`]; `Blocked` until [`Event::Readable`](super::Event::Readable).
     pub fn read(&mut self) -> Result<Bytes, ReadError> {
-        let result = self.connection().read();
+        self.read_at_most(usize::MAX)
+    }
+
+    /// As [`read`](Self::read), no more than so many bytes: as there is [`room`](Self::room) for elsewhere.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at_most(&mut self, most: usize) -> Result<Bytes, ReadError> {
+        let result = self.connection().read(most);
         if result.is_ok() {
             // The window may have opened.
             self.stack.touch_id(self.id);

@@ -303,12 +303,12 @@ impl Connection {
 
     // --- the user's verbs ------------------------------------------------------------------------------
 
-    /// Takes the next chunk that arrived.
+    /// Takes the next chunk that arrived, `most` bytes at most.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn read(&mut self) -> Result<Bytes, ReadError> {
-        if let Some(chunk) = self.rcv.read() {
+    pub fn read(&mut self, most: usize) -> Result<Bytes, ReadError> {
+        if let Some(chunk) = self.rcv.read(most) {
             return Ok(chunk);
         }
         match self.cause {

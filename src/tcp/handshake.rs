@@ -1,8 +1,10 @@
 //! Opening a connection: what the SYNs agree on, and half-open connections.
 //!
-//! A connection in SYN-RECEIVED that came from LISTEN is an entry of some 70 bytes without buffers; it becomes a
+//! A connection in SYN-RECEIVED that came from LISTEN is an entry of 80 bytes without buffers; it becomes a
 //! [`Connection`](super::connection::Connection) when its SYN is acknowledged. Deviation: it is given up after
 //! five SYN-ACKs sent again (63 s), as in Linux, where RFC 1122 4.2.3.5 asks for three minutes.
+
+use std::sync::Arc;
 
 use super::config::Config;
 use super::ecn;
@@ -119,7 +121,7 @@ pub fn window_scale_for(capacity: usize) -> u8 {
 }
 
 /// A connection in SYN-RECEIVED that came from LISTEN.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HalfOpen {
     /// Which one.
     pub flow: Flow,
@@ -127,6 +129,8 @@ pub struct HalfOpen {
     pub numbers: Numbers,
     /// What the peer said, as far as we want it too.
     pub peer: Peer,
+    /// How it will behave: as its port listened when the SYN came (RFC 9293 MUST-41).
+    pub config: Arc<Config>,
     /// Its place in the timing wheel.
     pub timer: TimerId,
     /// When the first SYN-ACK left.
@@ -164,8 +168,26 @@ pub enum Overdue {
 
 impl HalfOpen {
     /// A connection whose first SYN-ACK leaves now.
-    pub fn new(now: Instant, flow: Flow, numbers: Numbers, peer: Peer, timer: TimerId) -> Self {
-        Self { flow, numbers, peer, timer, began: now, previous: None, is_answered_again: false, sent: 1 }
+    pub fn new(
+        now: Instant,
+        flow: Flow,
+        numbers: Numbers,
+        peer: Peer,
+        config: Arc<Config>,
+        timer: TimerId,
+    ) -> Self {
+        let (began, previous) = (now, None);
+        Self { flow, numbers, peer, config, timer, began, previous, is_answered_again: false, sent: 1 }
+    }
+
+    /// The window that its SYN-ACK offers.
+    pub fn window(&self) -> u16 {
+        unscaled_window(self.config.receive_buffer)
+    }
+
+    /// The same, as the field of a segment other than a SYN.
+    pub fn window_field(&self) -> u16 {
+        self.peer.window_field(self.config.receive_buffer)
     }
 
     /// The timestamps of a segment that leaves now, if they are in use.
@@ -194,9 +216,9 @@ impl HalfOpen {
         Opening { flow, numbers, peer, began, resent: sent - 1 }
     }
 
-    /// The SYN-ACK, for a receive buffer of `capacity` bytes.
-    pub fn syn_ack(&self, now: Instant, mtu: usize, capacity: usize) -> (Header, Options) {
-        self.opening().syn_ack(self.timestamps(now), mtu, capacity)
+    /// The SYN-ACK.
+    pub fn syn_ack(&self, now: Instant, mtu: usize) -> (Header, Options) {
+        self.opening().syn_ack(self.timestamps(now), mtu, self.config.receive_buffer)
     }
 }
 
@@ -238,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_half_open_connection_is_small() {
-        assert!(size_of::<HalfOpen>() <= 72, "{}", size_of::<HalfOpen>());
+        assert!(size_of::<HalfOpen>() <= 80, "{}", size_of::<HalfOpen>());
     }
 
     #[test]

@@ -60,12 +60,13 @@ impl ReceiveBuffer {
         self.chunks.push_back(chunk);
     }
 
-    /// Takes the next chunk.
-    pub fn pop(&mut self) -> Option<Bytes> {
+    /// Takes the next chunk, or its first `most` bytes if it has more.
+    pub fn pop(&mut self, most: usize) -> Option<Bytes> {
         if self.chunks.is_empty() {
             self.close_tail();
         }
-        let chunk = self.chunks.pop_front()?;
+        let first = self.chunks.front_mut()?;
+        let chunk = if most < first.len() { first.split_to(most) } else { self.chunks.pop_front()? };
         self.len -= chunk.len();
         self.drop_spare(if self.is_frugal { usize::MAX } else { MAX_CHUNK / 4 });
         Some(chunk)
@@ -112,7 +113,7 @@ mod tests {
         buffer.push(Bytes::from_static(b"end"));
         expected.extend(b"end");
         assert_eq!(buffer.len(), expected.len());
-        let chunks: Vec<_> = std::iter::from_fn(|| buffer.pop()).collect();
+        let chunks: Vec<_> = std::iter::from_fn(|| buffer.pop(20_000)).collect();
         assert!(chunks.len() < 20, "{}", chunks.len());
         assert_eq!(chunks.concat(), expected);
         assert!(buffer.is_empty());
@@ -122,7 +123,8 @@ mod tests {
     fn a_small_request_leaves_nothing_behind() {
         let mut buffer = ReceiveBuffer::default();
         buffer.push_copy(b"GET / HTTP/1.1\r\n\r\n");
-        buffer.pop().unwrap();
+        buffer.pop(1).unwrap();
+        buffer.pop(100).unwrap();
         assert_eq!(buffer.tail.capacity(), 0);
     }
 
@@ -134,7 +136,7 @@ mod tests {
         }
         assert_eq!(buffer.len(), 100_000);
         assert!(buffer.chunks.len() < 20, "{}", buffer.chunks.len());
-        let all: Vec<u8> = std::iter::from_fn(|| buffer.pop()).flatten().collect();
+        let all: Vec<u8> = std::iter::from_fn(|| buffer.pop(777)).flatten().collect();
         assert!(all.iter().enumerate().all(|(n, &b)| b == n as u8) && all.len() == 100_000);
     }
 }

@@ -319,9 +319,9 @@ impl Receiver {
         self.up.filter(|up| first_unread.lt(*up)).map(|up| (up - first_unread) as usize)
     }
 
-    /// Takes the next chunk of what was received.
-    pub fn read(&mut self) -> Option<bytes::Bytes> {
-        let chunk = self.buffer.pop()?;
+    /// Takes the next chunk of what was received, `most` bytes at most.
+    pub fn read(&mut self, most: usize) -> Option<bytes::Bytes> {
+        let chunk = self.buffer.pop(most)?;
         self.round.handle_taken(chunk.len());
         // Numbers come round: what is past must not be ahead again.
         let first_unread = self.nxt - self.buffer.len() as u32;
@@ -486,7 +486,7 @@ mod tests {
         assert_eq!(r.acknowledge(), Acknowledge::Now);
         assert!(r.take_fin() && !r.take_fin());
         assert_eq!(r.nxt, SeqNum(111));
-        let read: Vec<_> = std::iter::from_fn(|| r.read()).collect();
+        let read: Vec<_> = std::iter::from_fn(|| r.read(usize::MAX)).collect();
         assert_eq!(read.concat(), b"helloworld");
     }
 
@@ -506,7 +506,7 @@ mod tests {
         r.handle_ack_sent(true);
         // Nothing is offered until two segments fit.
         let mut updates = Vec::new();
-        while r.read().is_some() {
+        while r.read(usize::MAX).is_some() {
             updates.push(r.acknowledge() == Acknowledge::Now);
         }
         assert_eq!(updates.last(), Some(&true));
@@ -534,7 +534,7 @@ mod tests {
         assert_eq!(r.urgent(), Some(10));
         r.handle_payload(SeqNum(100), &[0; 20]);
         assert_eq!(r.urgent(), Some(10));
-        r.read();
+        r.read(usize::MAX);
         assert_eq!(r.urgent(), None);
     }
 }

@@ -52,6 +52,7 @@ const NOTICED: &[(Fault, fn())] = &[
     (Fault::NoPaws, timestamps::an_old_timestamp_is_dropped_and_answered),
     (Fault::EcnIgnored, ecn::an_echo_reduces_the_window_once_a_round_trip),
     (Fault::EcnNotEchoed, ecn::a_mark_is_echoed_until_the_peer_has_reduced_its_window),
+    (Fault::NoAcceptLimit, opening_late::a_full_accept_queue_drops_syns_and_the_ends_of_handshakes),
     (Fault::BuffersFixed, buffers::the_receive_window_stays_ahead_of_a_peer_in_slow_start),
     (Fault::BuffersFixed, buffers::the_send_buffer_is_twice_the_congestion_window),
     (Fault::NoRest, rest::an_idle_connection_rests_after_a_second_and_goes_on_where_it_was),

@@ -43,6 +43,7 @@ pub(crate) const MSS: u32 = 1460;
 pub(crate) struct Setup {
     pub(crate) tcp: tcp::Config,
     pub(crate) backlog: usize,
+    pub(crate) accept_queue: usize,
     pub(crate) max_connections: usize,
     pub(crate) memory: usize,
     pub(crate) mtu: usize,
@@ -67,6 +68,7 @@ impl Default for Setup {
                 ..tcp::Config::default()
             },
             backlog: 16,
+            accept_queue: 16,
             max_connections: 64,
             memory: limits::TCP_MEMORY,
             mtu: 1500,
@@ -180,7 +182,10 @@ impl Talk {
     /// A host that listens at [`PORT`].
     pub(crate) fn listening(setup: Setup) -> Self {
         let mut talk = Self::idle(setup);
-        talk.stack.listen(PORT, ListenConfig { tcp: setup.tcp, backlog: setup.backlog });
+        talk.stack.listen(
+            PORT,
+            ListenConfig { tcp: setup.tcp, backlog: setup.backlog, accept_queue: setup.accept_queue },
+        );
         talk
     }
 

@@ -150,6 +150,24 @@ fn a_full_table_drops_syns_and_the_ends_of_handshakes() {
     assert_eq!((talk.drops(Drop::TcpConnectionLimit), talk.stack.population()), (2, (1, 1, 0)));
 }
 
+#[test]
+pub(crate) fn a_full_accept_queue_drops_syns_and_the_ends_of_handshakes() {
+    // As Linux has it: the peer sends either again, and the user has time to look.
+    let mut talk = half_open(Setup { accept_queue: 1, ..Setup::default() });
+    let first = talk.iss;
+    talk.hears_from(50_001, seg("S", 0, 0));
+    assert_eq!(talk.take().len(), 1);
+    talk.hears_from(50_001, seg("A", 1, 1));
+    talk.iss = first;
+    talk.hears(seg("A", 1, 1));
+    talk.hears_from(50_002, seg("S", 0, 0));
+    talk.is_silent();
+    assert_eq!((talk.drops(Drop::TcpAcceptQueueFull), talk.stack.population()), (2, (1, 1, 0)));
+    assert_eq!(talk.events(), ["Accepted"]);
+    talk.hears(seg("A", 1, 1));
+    assert_eq!((talk.events(), talk.stack.population()), (vec!["Accepted".to_owned()], (2, 0, 0)));
+}
+
 // --- schedules ---------------------------------------------------------------------------------------------
 
 #[test]

@@ -50,7 +50,7 @@ fn the_segment_size_is_told_in_syns_alone() {
 fn a_port_listens_while_connections_of_it_begin() {
     // RFC 9293 3.9.1.1, MUST-42: while one of the same local port is in SYN-SENT, or SYN-RECEIVED.
     let mut talk = Talk::connecting(Setup::default());
-    talk.stack.listen(PORT, ListenConfig { tcp: talk.setup.tcp, backlog: 4 });
+    talk.stack.listen(PORT, ListenConfig { tcp: talk.setup.tcp, backlog: 4, ..ListenConfig::default() });
     for n in 1..=2 {
         talk.hears_from(PEER_PORT + n, seg("S", 0, 0).mss(1460));
         let said = talk.take();
@@ -61,13 +61,24 @@ fn a_port_listens_while_connections_of_it_begin() {
 }
 
 #[test]
-fn a_connection_that_stands_is_not_touched_by_listening_again() {
-    // RFC 9293 3.9.1.1, MUST-41. What is half open is.
-    let mut talk = Talk::accepted();
-    let smaller = tcp::Config { receive_buffer: 1000, ..talk.setup.tcp };
-    talk.stack.listen(PORT, ListenConfig { tcp: smaller, backlog: 1 });
-    talk.write(10);
-    talk.says(&["PA 1+10 ack 1 win 65535"]);
+fn a_connection_that_stands_or_begins_is_not_touched_by_listening_again() {
+    // RFC 9293 3.9.1.1, MUST-41.
+    for is_half_open in [false, true] {
+        let mut talk = if is_half_open { Talk::listening(Setup::default()) } else { Talk::accepted() };
+        if is_half_open {
+            talk.hears(seg("S", 0, 0).mss(1460));
+            talk.take();
+        }
+        let smaller = tcp::Config { receive_buffer: 1000, ..talk.setup.tcp };
+        talk.stack.listen(PORT, ListenConfig { tcp: smaller, backlog: 1, ..ListenConfig::default() });
+        if is_half_open {
+            talk.pass_says(1001, &[(1000, "SA 0+0 ack 1 win 65535 mss 1460")]);
+            talk.hears(seg("A", 1, 1));
+            assert_eq!(talk.events(), ["Accepted"]);
+        }
+        talk.write(10);
+        talk.says(&["PA 1+10 ack 1 win 65535"]);
+    }
 }
 
 #[test]

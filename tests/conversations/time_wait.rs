@@ -142,7 +142,7 @@ fn a_syn_without_a_listener_does_not_end_the_wait() {
 fn a_syn_that_meets_a_full_backlog_does_not_end_the_wait() {
     // As above.
     let mut talk = waiting();
-    talk.stack.listen(PORT, ListenConfig { tcp: talk.setup.tcp, backlog: 0 });
+    talk.stack.listen(PORT, ListenConfig { tcp: talk.setup.tcp, backlog: 0, ..ListenConfig::default() });
     talk.hears(seg("S", 5000, 0));
     talk.is_silent();
     assert_eq!(talk.stack.population(), (0, 0, 1));

@@ -37,7 +37,7 @@ const TABLE: &[&[Case]] = &[
 ];
 
 /// What no single frame causes; each has its own test in `limits`, in `neighbours`, in the conversations about
-/// timestamps, or in `tests/memory`.
+/// timestamps and about opening, or in `tests/memory`.
 const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::AddressNotReady,
     Drop::FragmentLimit,
@@ -49,6 +49,7 @@ const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::TcpResetLimited,
     Drop::TcpBacklogFull,
     Drop::TcpConnectionLimit,
+    Drop::TcpAcceptQueueFull,
     Drop::TcpReassemblyLimit,
     Drop::TcpMemoryFull,
     Drop::NeighbourQueueFull,

@@ -231,7 +231,10 @@ impl<'a> Player<'a> {
         match verb {
             Verb::Listen { port, backlog } => {
                 let backlog = backlog.unwrap_or(self.script.setup.backlog);
-                self.host.stack.listen(*port, ListenConfig { tcp: self.script.setup.tcp, backlog });
+                self.host.stack.listen(
+                    *port,
+                    ListenConfig { tcp: self.script.setup.tcp, backlog, ..ListenConfig::default() },
+                );
             }
             Verb::Unlisten(port) => self.host.stack.unlisten(*port),
             Verb::Connect => {

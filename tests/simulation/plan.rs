@@ -121,6 +121,7 @@ impl Plan {
             tcp: draw_config(&mut dice),
             // smoltcp asks again for ever, and in step.
             backlog: if dice.one_in(4) && opposite == Opposite::Itself { 1 } else { 64 },
+            ..ListenConfig::default()
         });
         let draw = |n| {
             let mut connection = draw_connection(&mut dice, n, opposite, fault_micros, largest);

@@ -80,12 +80,15 @@ fn send(tap: &mut Tap, frame: &Frame, start: &Start) -> Result<Sent, std::io::Er
 /// Writes back what came, as far as there is room, and closes when the peer has closed.
 fn echo(stack: &mut Stack, id: ConnId) {
     let mut stream = stack.stream(id);
-    while stream.room() > 64 << 10 {
-        match stream.read() {
-            Ok(bytes) => drop(stream.write(bytes)),
+    loop {
+        let room = stream.room();
+        if room == 0 {
+            return stream.notify_below(usize::MAX);
+        }
+        match stream.read_at_most(room).map(|bytes| stream.write(bytes)) {
+            Ok(Ok(_)) => {}
             Err(ReadError::Finished) => return stream.release(),
-            Err(_) => return,
+            Ok(Err(_)) | Err(_) => return,
         }
     }
-    stream.notify_below(0);
 }
