@@ -54,11 +54,15 @@ impl Budget {
     }
 
     /// The buffers of a connection take up so much now.
+    #[inline]
     pub(super) fn set(&mut self, share: &mut Share, memory: usize) {
         let held = memory.saturating_sub(limits::CONNECTION_RESERVE);
-        if held == share.0 as usize {
-            return;
+        if held != share.0 as usize {
+            self.change(share, held);
         }
+    }
+
+    fn change(&mut self, share: &mut Share, held: usize) {
         self.used = self.used - share.0 as usize + held;
         share.0 = u32::try_from(held).expect("a buffer is no larger than the budget allows");
         self.pressure = self.judge();

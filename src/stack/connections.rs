@@ -10,6 +10,7 @@ use super::budget::{Budget, Share};
 use super::{Event, Place, Stack, TimerKey};
 use crate::fault::{self, Fault};
 use crate::mail::Address;
+use crate::tcp::connection::Signal;
 use crate::tcp::dormant::Dormant;
 use crate::tcp::info::ConnectionInfo;
 use crate::tcp::sizing::Pressure;
@@ -276,8 +277,13 @@ impl Stack {
 
     /// A connection, which is awake, was given something: it may have something to send.
     pub(super) fn touch(&mut self, index: u32) {
-        self.connections.mark(index);
-        self.tell(index);
+        let slot = &mut self.connections.slots[index as usize];
+        if !std::mem::replace(&mut slot.is_dirty, true) {
+            self.connections.dirty.push_back(index);
+        }
+        if slot.awake().has_signals() {
+            self.tell(index);
+        }
     }
 
     pub(super) fn touch_id(&mut self, id: ConnId) {
@@ -287,7 +293,9 @@ impl Stack {
     /// A connection has nothing more to send for now: reads its timer once, puts it to rest if it has been idle for
     /// long enough, and lets it go if it is over.
     pub(super) fn settle(&mut self, index: u32) {
-        self.tell(index);
+        if self.connections.slots[index as usize].awake().has_signals() {
+            self.tell(index);
+        }
         self.connections.account(index);
         let slot = &mut self.connections.slots[index as usize];
         slot.is_dirty = false;
@@ -360,17 +368,17 @@ impl Stack {
     fn tell(&mut self, index: u32) {
         let slot = &mut self.connections.slots[index as usize];
         let connection = slot.awake();
-        let Some(signals) = connection.take_signals() else { return };
+        let signals = connection.take_signals();
         let (cause, port) = (connection.cause(), connection.flow().local_port);
         let is_active = connection.is_active();
         let id = ConnId { index, generation: slot.generation };
-        if signals.closed && cause != Some(Cause::Finished) {
+        if signals.has(Signal::Closed) && cause != Some(Cause::Finished) {
             self.counters.failed += 1;
         }
         if slot.is_released {
             return;
         }
-        let is_accepted = signals.connected && !is_active;
+        let is_accepted = signals.has(Signal::Connected) && !is_active;
         if is_accepted && let Some(listener) = self.listeners.get_mut(&port) {
             listener.waiting += 1;
         }
@@ -379,15 +387,15 @@ impl Stack {
                 self.events.push_back(event);
             }
         };
-        tell(signals.connected && is_active, Event::Connected(id));
+        tell(signals.has(Signal::Connected) && is_active, Event::Connected(id));
         tell(is_accepted, Event::Accepted { port, id });
-        tell(signals.readable, Event::Readable(id));
-        tell(signals.urgent, Event::Urgent(id));
-        tell(signals.writable, Event::Writable(id));
-        tell(signals.alarm, Event::Alarm(id));
-        tell(signals.trouble, Event::Trouble(id));
+        tell(signals.has(Signal::Readable), Event::Readable(id));
+        tell(signals.has(Signal::Urgent), Event::Urgent(id));
+        tell(signals.has(Signal::Writable), Event::Writable(id));
+        tell(signals.has(Signal::Alarm), Event::Alarm(id));
+        tell(signals.has(Signal::Trouble), Event::Trouble(id));
         if let Some(cause) = cause {
-            tell(signals.closed, Event::Closed(id, cause));
+            tell(signals.has(Signal::Closed), Event::Closed(id, cause));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The state CLOSED is the stack's (no connection, so a RST), LISTEN and TIME-WAIT have entries of their own.
 
 use super::acknowledgment::Acknowledgment;
-use super::connection::Connection;
+use super::connection::{Connection, Signal};
 use super::ecn::Codepoint;
 use super::error::Cause;
 use super::handshake::Peer;
@@ -133,7 +133,9 @@ impl Connection {
         }
         if header.flags.has(Flags::URG) && self.state.can_receive() {
             // RFC 6093 4: the pointer names the byte after the urgent data.
-            self.signals.urgent |= self.rcv.handle_urgent(header.seq + u32::from(header.urgent));
+            if self.rcv.handle_urgent(header.seq + u32::from(header.urgent)) {
+                self.signals.add(Signal::Urgent);
+            }
         }
         self.handle_payload_and_fin(now, &header, &segment.options, payload)
     }
@@ -264,7 +266,7 @@ impl Connection {
         self.arm_guard(now);
         self.handle_progress();
         self.handle_heard(now);
-        self.signals.connected = true;
+        self.signals.add(Signal::Connected);
     }
 
     /// Fifth, in the other states.
@@ -383,7 +385,7 @@ impl Connection {
             }
             match self.rcv.handle_payload(header.seq, payload) {
                 Received::InOrder => {
-                    self.signals.readable = true;
+                    self.signals.add(Signal::Readable);
                     self.size_receive_buffer(now, options);
                 }
                 Received::OutOfOrder => {}
@@ -403,7 +405,7 @@ impl Connection {
     }
 
     fn handle_fin(&mut self) {
-        self.signals.readable = true;
+        self.signals.add(Signal::Readable);
         self.step(Step::Fin);
         if self.state == State::TimeWait {
             self.finish(Cause::Finished);

@@ -43,30 +43,41 @@ const FIN_WAIT_2: Duration = Duration::from_secs(60);
 const ORPHAN_RATE: u64 = 1024;
 
 /// What the user should know. Each is told once, until it happens again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signals {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
     /// The handshake is over.
-    pub connected: bool,
+    Connected,
     /// There is something to read, or the end.
-    pub readable: bool,
+    Readable,
     /// There is as much room as was asked for.
-    pub writable: bool,
+    Writable,
     /// The peer has urgent data.
-    pub urgent: bool,
+    Urgent,
     /// The user's alarm.
-    pub alarm: bool,
+    Alarm,
     /// The network reports trouble that may pass (RFC 9293 SHLD-25, MUST-47).
-    pub trouble: bool,
+    Trouble,
     /// The connection is at its end.
-    pub closed: bool,
+    Closed,
 }
 
+/// A set of them, in a byte: whether there are any is asked for each segment, more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals(u8);
+
 impl Signals {
-    /// There is nothing to tell.
-    pub(super) fn are_none(self) -> bool {
-        let Self { connected, readable, writable, urgent, alarm, trouble, closed } = self;
-        // Without branches: this is asked for each segment, more than once.
-        !(connected | readable | writable | urgent | alarm | trouble | closed)
+    /// There are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// This is one of them.
+    pub fn has(self, signal: Signal) -> bool {
+        self.0 & 1 << signal as u8 != 0
+    }
+
+    pub(super) fn add(&mut self, signal: Signal) {
+        self.0 |= 1 << signal as u8;
     }
 }
 
@@ -446,9 +457,14 @@ impl Connection {
 
     // --- the owner's verbs -----------------------------------------------------------------------------
 
-    /// Takes what the user should know, if there is anything.
-    pub fn take_signals(&mut self) -> Option<Signals> {
-        if self.signals.are_none() { None } else { Some(std::mem::take(&mut self.signals)) }
+    /// There is something that the user should know.
+    pub fn has_signals(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
+    /// Takes what the user should know.
+    pub fn take_signals(&mut self) -> Signals {
+        std::mem::take(&mut self.signals)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called.
@@ -467,7 +483,7 @@ impl Connection {
         if self.state == State::SynSent && is_hard {
             self.close(Cause::Unreachable);
         } else {
-            self.signals.trouble = true;
+            self.signals.add(Signal::Trouble);
         }
         true
     }
@@ -519,7 +535,7 @@ impl Connection {
         }
         self.snd.discard();
         self.board = Scoreboard::default();
-        self.signals.closed = true;
+        self.signals.add(Signal::Closed);
     }
 
     /// Something new was acknowledged: what waited for it has an answer.
@@ -557,7 +573,7 @@ impl Connection {
         let has_room = self.room() >= (self.send_capacity() / 4).min(ENOUGH_ROOM);
         if self.notify_below.is_some_and(|below| has_room && self.snd.unsent() <= below) {
             self.notify_below = None;
-            self.signals.writable = true;
+            self.signals.add(Signal::Writable);
         }
     }
 

@@ -68,7 +68,7 @@ impl Connection {
             && !self.is_released
             && self.snd.is_resting()
             && self.rcv.is_resting()
-            && self.signals.are_none()
+            && self.signals.is_empty()
             && self.due == Due::default()
             && self.notify_below.is_none()
             && self.keep_alive_probes == 0

@@ -3,7 +3,7 @@
 //!
 //! Nothing is sent here: what is due is noted, and leaves through `poll_segment`.
 
-use super::connection::Connection;
+use super::connection::{Connection, Signal};
 use super::error::Cause;
 use super::recovery::{Frto, Phase};
 use super::rtt::MIN_VARIANCE;
@@ -37,7 +37,7 @@ impl Connection {
                 Timer::KeepAlive => self.handle_keep_alive_timeout(now),
                 Timer::Orphan if self.state == State::FinWait2 => self.close(Cause::Finished),
                 Timer::Orphan => self.close(Cause::TimedOut),
-                Timer::Alarm => self.signals.alarm = true,
+                Timer::Alarm => self.signals.add(Signal::Alarm),
             }
         }
     }
