@@ -99,6 +99,8 @@ drops! {
     FragmentBadEnd = "fragment_bad_end",
     /// The same fragment once more.
     FragmentDuplicate = "fragment_duplicate",
+    /// A datagram of which some fragments carry a mark of congestion, and others belong to a transport without ECN.
+    FragmentMixedEcn = "fragment_mixed_ecn",
     /// Too many fragments, bytes or datagrams.
     FragmentLimit = "fragment_limit",
     /// A datagram that did not become whole in time.

@@ -11,6 +11,7 @@ pub enum Fault {
     TcpChecksumUnchecked,
     PaddingNotTrimmed,
     FragmentOverlapTaken,
+    MarksLostInReassembly,
     EchoNotFragmented,
     ArpLearnsFromAll,
     ArpNeverGivesUp,

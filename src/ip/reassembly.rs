@@ -45,6 +45,8 @@ struct Datagram {
     holes: Vec<(usize, usize)>,
     /// `start..end` of every fragment taken.
     fragments: Vec<(usize, usize)>,
+    /// Codepoints of ECN that fragments carried, a bit each.
+    codepoints: u8,
     is_poisoned: bool,
 }
 
@@ -107,13 +109,15 @@ impl Reassembly {
             let quoted = bytes.len().min(header_len + 8);
             datagram.first = Some((*header, bytes[..quoted].to_vec()));
         }
+        datagram.codepoints |= 1 << (header.ecn & 3);
         if !datagram.holes.is_empty() {
             return Ok(None);
         }
         let whole = self.remove(key).expect("found above");
         let (first, _) = whole.first.expect("without holes the first fragment is there");
+        let ecn = joined_codepoint(first.ecn, whole.codepoints)?;
         Ok(Some(Whole {
-            header: Header { more_fragments: false, fragment_offset: 0, ..first },
+            header: Header { more_fragments: false, fragment_offset: 0, ecn, ..first },
             payload: whole.data,
         }))
     }
@@ -184,6 +188,16 @@ impl Reassembly {
     }
 }
 
+/// RFC 3168 5.3: no mark of congestion is lost, and none reaches a transport that does not know of it.
+fn joined_codepoint(first: u8, codepoints: u8) -> Result<u8, Drop> {
+    const NOT_ECT: u8 = 1;
+    const CE: u8 = 3;
+    if codepoints & 1 << CE == 0 || fault::is(Fault::MarksLostInReassembly) {
+        return Ok(first);
+    }
+    if codepoints & NOT_ECT != 0 { Err(Drop::FragmentMixedEcn) } else { Ok(CE) }
+}
+
 impl Datagram {
     fn new(born: u64) -> Self {
         Self {
@@ -192,6 +206,7 @@ impl Datagram {
             data: Vec::new(),
             holes: vec![(0, usize::MAX)],
             fragments: Vec::new(),
+            codepoints: 0,
             is_poisoned: false,
         }
     }
@@ -296,6 +311,27 @@ mod tests {
             "nothing of it comes through"
         );
         assert_eq!(r.bytes, 0);
+    }
+
+    fn no_mark_is_lost() {
+        let join = |codepoints: [u8; 3]| {
+            let mut r = reassembly();
+            let given = codepoints.iter().enumerate().map(|(n, &ecn)| {
+                let header = Header { ecn, ..header(1, n * 8, n < 2) };
+                r.handle_fragment(Instant::ZERO, &header, &[0; 28], 20)
+            });
+            given.last().expect("there are three").map(|whole| whole.expect("whole").header.ecn)
+        };
+        // RFC 3168 5.3; 0 is Not-ECT, 1 and 2 are ECT, 3 is CE.
+        assert_eq!([join([0, 0, 0]), join([2, 2, 2]), join([2, 1, 1])], [Ok(0), Ok(2), Ok(2)]);
+        assert_eq!([join([2, 3, 2]), join([1, 2, 3]), join([3, 3, 3])], [Ok(3), Ok(3), Ok(3)]);
+        assert_eq!([join([0, 3, 0]), join([3, 2, 0])], [Err(Drop::FragmentMixedEcn); 2]);
+    }
+
+    #[test]
+    fn a_mark_on_any_fragment_is_kept() {
+        no_mark_is_lost();
+        assert!(fault::is_noticed(Fault::MarksLostInReassembly, no_mark_is_lost));
     }
 
     #[test]

@@ -306,7 +306,7 @@ impl Receiver {
 
     /// Notes an urgent pointer; true when it is news (RFC 9293 3.8.5, MUST-32).
     pub fn handle_urgent(&mut self, up: SeqNum) -> bool {
-        if up.le(self.nxt) || self.up.is_some_and(|old| up.le(old)) {
+        if up.le(self.first_unread()) || self.up.is_some_and(|old| up.le(old)) {
             return false;
         }
         self.up = Some(up);
@@ -315,8 +315,12 @@ impl Receiver {
 
     /// Unread bytes up to the end of the urgent data, those included that have not arrived (MUST-33).
     pub fn urgent(&self) -> Option<usize> {
-        let first_unread = self.nxt - self.buffer.len() as u32;
+        let first_unread = self.first_unread();
         self.up.filter(|up| first_unread.lt(*up)).map(|up| (up - first_unread) as usize)
+    }
+
+    fn first_unread(&self) -> SeqNum {
+        self.nxt - self.buffer.len() as u32
     }
 
     /// Takes the next chunk of what was received, `most` bytes at most.
@@ -324,7 +328,7 @@ impl Receiver {
         let chunk = self.buffer.pop(most)?;
         self.round.handle_taken(chunk.len());
         // Numbers come round: what is past must not be ahead again.
-        let first_unread = self.nxt - self.buffer.len() as u32;
+        let first_unread = self.first_unread();
         self.up = self.up.filter(|up| first_unread.lt(*up));
         if self.wants_window_update() {
             self.owe(Acknowledge::Now);

@@ -28,6 +28,20 @@ fn urgent_data_is_told_before_it_arrives() {
 }
 
 #[test]
+fn urgent_data_that_is_here_and_unread_is_told_too() {
+    // RFC 9293 3.8.5, MUST-32; 3.10.7.4, sixth: "in advance of the data consumed", which is less than what has come.
+    let mut talk = Talk::accepted();
+    talk.hears(seg("PA", 1, 1).len(100));
+    assert_eq!(talk.events(), ["Readable"]);
+    talk.hears(seg("UA", 101, 1).urg(0));
+    assert_eq!((talk.events(), talk.stream().urgent()), (vec!["Urgent".to_owned()], Some(100)));
+    talk.hears(seg("UA", 101, 1).urg(0));
+    assert_eq!(talk.events(), Vec::<String>::new());
+    talk.read();
+    assert_eq!(talk.stream().urgent(), None);
+}
+
+#[test]
 fn the_same_urgent_data_is_told_once() {
     // RFC 9293 3.10.7.4, sixth: "do not signal the user again"; MUST-32: when there was none before, or more.
     let mut talk = Talk::accepted();

@@ -113,6 +113,23 @@ fn a_window_that_shrank_is_borne() {
 }
 
 #[test]
+fn what_a_shrunken_window_leaves_outside_ends_nothing() {
+    // RFC 9293 3.8.6, SHLD-17: no timeout for data beyond the right edge while the peer answers, here for ten times R2.
+    let mut talk = Talk::accepted();
+    talk.write(20_000);
+    talk.says(&full_segments(1, 10));
+    for acked in [0, 2 * 1460] {
+        for _ in 0..20 * 60 {
+            talk.hears(seg("A", 1, 1 + acked).win(0));
+            talk.pass(1000);
+        }
+        assert_eq!((talk.state(), talk.events()), (State::Established, vec![]));
+    }
+    talk.hears(seg("A", 1, 1 + 2 * 1460).win(65_535));
+    assert_eq!(talk.take()[0].line, "A 2921+1460 ack 1 win 65535");
+}
+
+#[test]
 pub(crate) fn a_small_window_is_not_filled_with_a_small_segment() {
     // RFC 9293 3.8.6.2.1, MUST-38: neither a full segment, nor all, nor half of the largest window.
     let mut talk = Talk::accepted();

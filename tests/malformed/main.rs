@@ -36,10 +36,11 @@ const TABLE: &[&[Case]] = &[
     table_connections::CLOSING,
 ];
 
-/// What no single frame causes; each has its own test in `limits`, in `neighbours`, in the conversations about
-/// timestamps and about opening, or in `tests/memory`.
+/// What no single frame causes; each has its own test in `limits`, in `neighbours`, in `ip/reassembly.rs`, in the
+/// conversations about timestamps and about opening, or in `tests/memory`.
 const NOT_BY_ONE_FRAME: &[Drop] = &[
     Drop::AddressNotReady,
+    Drop::FragmentMixedEcn,
     Drop::FragmentLimit,
     Drop::FragmentTimeout,
     Drop::IcmpRateLimited,
