@@ -12,14 +12,15 @@
 //! was resent left later than all that stood before it when it was first sent. So a search for what left before a
 //! given moment ends at the first that was not resent and left later.
 //!
-//! A block of SACK that covers a part of a segment counts for nothing: the peer gets that segment again.
+//! A block of SACK that covers a part of a segment counts for nothing: the peer gets that segment again. Segments that
+//! the peer has and that touch become one, so that no ACK leads over all of them again.
 
 use std::collections::VecDeque;
 
 use crate::time::Instant;
 use crate::wire::seq::SeqNum;
 
-/// A segment that was sent.
+/// A segment that was sent, or several that the peer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// When it left last.
@@ -30,6 +31,8 @@ pub struct Sent {
     pub fate: Fate,
     /// It left more than once.
     pub is_resent: bool,
+    /// How many it was when it was sent.
+    count: u16,
 }
 
 /// What is known of a segment.
@@ -52,6 +55,8 @@ pub struct Scoreboard {
     lost_bytes: u32,
     /// No segment before this one is lost.
     first_lost: usize,
+    /// No segment before this one is in flight.
+    first_in_flight: usize,
 }
 
 /// Beyond so many places the memory is given back once nothing is in flight.
@@ -95,7 +100,7 @@ impl Scoreboard {
 
     /// A segment up to `end` leaves for the first time.
     pub fn handle_sent(&mut self, now: Instant, end: SeqNum) {
-        self.segments.push_back(Sent { at: now, end, fate: Fate::InFlight, is_resent: false });
+        self.segments.push_back(Sent { at: now, end, fate: Fate::InFlight, is_resent: false, count: 1 });
     }
 
     /// Everything before `ack` is acknowledged; gives each segment that is wholly so to `delivered`, with the sequence
@@ -108,13 +113,16 @@ impl Scoreboard {
             }
             self.segments.pop_front();
             self.first_lost = self.first_lost.saturating_sub(1);
+            self.first_in_flight = self.first_in_flight.saturating_sub(1);
             self.forget(&first, first.end - una);
-            self.sacked_segments -= u32::from(first.fate == Fate::Sacked);
+            if first.fate == Fate::Sacked {
+                self.sacked_segments -= u32::from(first.count);
+            }
             delivered(una, &first);
             una = first.end;
         }
         if self.segments.is_empty() {
-            self.first_lost = 0;
+            self.search_from(0);
             if self.segments.capacity() > KEPT {
                 self.segments = VecDeque::new();
             }
@@ -144,26 +152,62 @@ impl Scoreboard {
             start = partly.end;
             index += 1;
         }
+        let first = index;
         while let Some(&segment) = self.segments.get(index).filter(|s| s.end.le(right)) {
             if segment.fate != Fate::Sacked {
                 let len = segment.end - start;
                 self.forget(&segment, len);
                 self.segments[index].fate = Fate::Sacked;
                 self.sacked_bytes += len;
-                self.sacked_segments += 1;
+                self.sacked_segments += u32::from(segment.count);
                 delivered(start, &segment);
             }
             start = segment.end;
             index += 1;
         }
+        self.join_sacked(first, index);
+    }
+
+    /// Makes one of the segments in `first..end`, which the peer has, and of those beside them that it has too.
+    fn join_sacked(&mut self, first: usize, end: usize) {
+        let is_sacked = |index: usize| self.segments.get(index).is_some_and(|s| s.fate == Fate::Sacked);
+        let first = first.checked_sub(1).filter(|&before| is_sacked(before)).unwrap_or(first);
+        let end = end + usize::from(is_sacked(end));
+        if end < first + 2 {
+            return;
+        }
+        let mut whole = self.segments[first];
+        for joined in self.segments.drain(first + 1..end) {
+            whole.end = joined.end;
+            // When it left is asked of those that were resent.
+            whole.at = match (whole.is_resent, joined.is_resent) {
+                (true, false) => whole.at,
+                (false, true) => joined.at,
+                _ => whole.at.max(joined.at),
+            };
+            whole.is_resent |= joined.is_resent;
+            whole.count += joined.count;
+        }
+        self.segments[first] = whole;
+        self.search_from(first + 1);
+    }
+
+    /// The places of segments have changed from this one on. To search from an earlier one is never wrong.
+    fn search_from(&mut self, index: usize) {
+        self.first_lost = self.first_lost.min(index);
+        self.first_in_flight = self.first_in_flight.min(index);
     }
 
     /// Takes for lost what `judge` says so of among the segments that are in flight, in order, until it says
     /// [`Verdict::Stop`]. It is told where each begins. True when any was.
     pub fn mark_lost(&mut self, una: SeqNum, mut judge: impl FnMut(SeqNum, &Sent) -> Verdict) -> bool {
-        let mut start = una;
+        while self.segments.get(self.first_in_flight).is_some_and(|s| s.fate != Fate::InFlight) {
+            self.first_in_flight += 1;
+        }
+        let first = self.first_in_flight;
+        let mut start = self.start(una, first);
         let mut any = false;
-        for (index, segment) in self.segments.iter_mut().enumerate() {
+        for (index, segment) in (first..).zip(self.segments.range_mut(first..)) {
             let verdict = if segment.fate == Fate::InFlight { judge(start, segment) } else { Verdict::Keep };
             match verdict {
                 Verdict::Lost => {
@@ -188,7 +232,7 @@ impl Scoreboard {
             segment.fate = Fate::InFlight;
         }
         self.lost_bytes = 0;
-        self.first_lost = self.segments.len();
+        self.search_from(0);
     }
 
     /// The peer has thrown away what it had out of order (RFC 2018 8).
@@ -197,6 +241,7 @@ impl Scoreboard {
             segment.fate = Fate::InFlight;
         }
         (self.sacked_bytes, self.sacked_segments) = (0, 0);
+        self.search_from(0);
     }
 
     /// The first lost segment: its index, and where it begins and ends.
@@ -222,6 +267,7 @@ impl Scoreboard {
             self.segments.remove(index + 1);
             let whole = &mut self.segments[index];
             (whole.end, whole.is_resent) = (end, whole.is_resent | is_resent);
+            self.search_from(index);
         }
         self.segments[index].end
     }
@@ -235,6 +281,7 @@ impl Scoreboard {
     /// The segment at `index`, which the peer has not reported, leaves again, from its beginning `start` up to `end`.
     /// What remains of it behind `end` becomes a segment of its own.
     pub fn handle_resent(&mut self, now: Instant, index: usize, start: SeqNum, end: SeqNum) {
+        self.first_in_flight = self.first_in_flight.min(index);
         let whole = self.segments[index];
         if end.lt(whole.end) {
             self.segments.insert(index + 1, whole);
@@ -289,6 +336,7 @@ pub enum Verdict {
 mod tests {
     use super::*;
     use crate::time::Duration;
+    use proptest::prelude::*;
 
     const UNA: SeqNum = SeqNum(u32::MAX - 1500);
 
@@ -324,8 +372,26 @@ mod tests {
         assert_eq!((board.sacked_bytes(), board.sacked_segments()), (4000, 4));
         assert_eq!(ack(&mut board, 0, 1500), [(0, Fate::InFlight)]);
         assert_eq!((board.sacked_bytes(), board.sacked_segments()), (3500, 4));
-        assert_eq!(ack(&mut board, 1500, 5000).len(), 4);
+        assert_eq!(ack(&mut board, 1500, 5000), [(1500, Fate::Sacked)], "one by now");
         assert_eq!((board.sacked_bytes(), board.sacked_segments(), board.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_the_peer_has_becomes_one_where_it_touches() {
+        let mut board = five();
+        assert_eq!((sack(&mut board, UNA, 1000, 2000), board.len()), (vec![1000], 5));
+        assert_eq!((sack(&mut board, UNA, 3000, 4000), board.len()), (vec![3000], 5));
+        board.mark_lost(UNA, |_, _| Verdict::Lost);
+        assert_eq!((sack(&mut board, UNA, 2000, 3000), board.len()), (vec![2000], 3));
+        assert_eq!((board.sacked_bytes(), board.sacked_segments(), board.lost_bytes()), (3000, 3, 2000));
+        assert!(sack(&mut board, UNA, 1000, 4000).is_empty(), "no news");
+        assert!(sack(&mut board, UNA, 2000, 3500).is_empty(), "nor is a part of it");
+        board.handle_resent(at(9), 0, UNA, UNA + 1000);
+        assert_eq!(board.next_lost(UNA), Some((2, UNA + 4000, UNA + 5000)));
+        assert_eq!((sack(&mut board, UNA, 0, 1000), board.len()), (vec![0], 2));
+        assert_eq!((board.segments[0].at, board.segments[0].is_resent), (at(9), true));
+        board.clear_sacked();
+        assert_eq!((board.fate(0), board.sacked_segments()), (Fate::InFlight, 0));
     }
 
     #[test]
@@ -373,5 +439,77 @@ mod tests {
         assert_eq!(board.lost_bytes(), 5000);
         ack(&mut board, 0, 5000);
         assert_eq!(board.lost_bytes(), 0);
+    }
+
+    /// The same with a segment for each that was sent, and a search from the beginning each time.
+    #[derive(Default)]
+    struct Model(Vec<(u32, Fate)>);
+
+    impl Model {
+        fn bytes(&self, fate: Fate) -> u32 {
+            self.0.iter().filter(|(_, f)| *f == fate).count() as u32 * 1000
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_and_places_to_search_from_change_nothing(
+            steps in proptest::collection::vec((0u8..6, 0u32..40, 1u32..12), 1..200),
+        ) {
+            let (mut board, mut model, mut una, mut nxt) = (Scoreboard::default(), Model::default(), 0, 0);
+            for (n, (what, from, len)) in steps.into_iter().enumerate() {
+                let (left, right) = (una + from, (una + from + len).min(nxt));
+                match what {
+                    0 | 1 => for _ in 0..len {
+                        nxt += 1;
+                        board.handle_sent(at(nxt.into()), UNA + nxt * 1000);
+                        model.0.push((nxt - 1, Fate::InFlight));
+                    },
+                    2 => {
+                        let right = right.max(left);
+                        let told = sack(&mut board, UNA + una * 1000, left * 1000, right * 1000);
+                        let mut expected = Vec::new();
+                        for (start, fate) in model.0.iter_mut().filter(|(start, _)| (left..right).contains(start)) {
+                            if std::mem::replace(fate, Fate::Sacked) != Fate::Sacked {
+                                expected.push(*start * 1000);
+                            }
+                        }
+                        prop_assert_eq!(told, expected);
+                    }
+                    3 => {
+                        // The peer acknowledges all that it has in order.
+                        let reached = (una + from / 4).min(nxt);
+                        let behind = model.0.iter().filter(|(start, _)| *start >= reached);
+                        let run = behind.take_while(|(_, fate)| *fate == Fate::Sacked).count();
+                        let to = reached + run as u32;
+                        ack(&mut board, una * 1000, to * 1000);
+                        model.0.retain(|(start, _)| *start >= to);
+                        una = to;
+                    }
+                    4 => {
+                        board.mark_lost(UNA + una * 1000, |start, _| {
+                            if start - UNA >= right * 1000 { Verdict::Stop } else { Verdict::Lost }
+                        });
+                        let before = model.0.iter_mut().filter(|(start, _)| *start < right);
+                        before.filter(|(_, fate)| *fate == Fate::InFlight).for_each(|(_, fate)| *fate = Fate::Lost);
+                    }
+                    _ => {
+                        let lost = model.0.iter_mut().find(|(_, fate)| *fate == Fate::Lost);
+                        let next = board.next_lost(UNA + una * 1000);
+                        prop_assert_eq!(next.map(|(_, start, _)| (start - UNA) / 1000), lost.as_ref().map(|l| l.0));
+                        if let (Some((index, start, _)), Some((_, fate))) = (next, lost) {
+                            board.handle_resent(at(1000 + n as u64), index, start, start + 1000);
+                            *fate = Fate::InFlight;
+                        }
+                    }
+                }
+                let sums = (board.sacked_bytes(), board.sacked_segments() * 1000, board.lost_bytes());
+                let sacked = model.bytes(Fate::Sacked);
+                prop_assert_eq!(sums, (sacked, sacked, model.bytes(Fate::Lost)));
+                let fates = |until: usize| board.segments.range(..until.min(board.len())).map(|s| s.fate);
+                prop_assert!(!fates(board.first_lost).any(|fate| fate == Fate::Lost));
+                prop_assert!(!fates(board.first_in_flight).any(|fate| fate == Fate::InFlight));
+            }
+        }
     }
 }
