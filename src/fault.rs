@@ -104,6 +104,7 @@ pub enum Fault {
     CookiesUnchecked,
     NoPathMtu,
     NoBlackHoleDetection,
+    NoPathSearch,
     NoAcceptLimit,
     NoRest,
     BuffersFixed,

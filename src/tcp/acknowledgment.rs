@@ -76,7 +76,7 @@ impl Connection {
         if is_unfounded {
             self.undo_reduction(now);
         }
-        self.judge_path_probe_delivered();
+        self.judge_path_probe_delivered(now);
         if news.has_full {
             self.path.handle_full_delivered(now);
         }

@@ -332,7 +332,7 @@ impl Connection {
             return;
         }
         if self.path.probe().is_some() {
-            self.path.handle_probe_lost(now);
+            self.path.handle_probe_inconclusive();
         }
         let is_lost = |start, segment: &Sent| {
             if segment.end - start > longest { Verdict::Lost } else { Verdict::Keep }

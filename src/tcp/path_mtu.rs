@@ -2,11 +2,14 @@
 //! the way back up, by probing with segments, RFC 4821.
 //!
 //! ```text
-//! link MTU --"too big" of a router, or three timeouts in a row--> less --10 min--> probe with the link's MTU
-//!                                                                 ^--lost-----------'   `--arrived--> link MTU
+//! link MTU --"too big" of a router---> less --10 min--> probe with the link's MTU --arrived--> link MTU
+//!    `---three timeouts in a row---> much less --1 min--.             |
+//!                                                       |            lost
+//!                                                       v             |
+//!                       .--> probe half way to what did not pass <----'
+//!                       `--larger if it arrives, until 16 bytes are left; again in 10 min
 //! ```
-//! What is learned belongs to one connection. Left out: sizes between the one that works and that of the link are not
-//! searched for, and other connections to the same host learn for themselves.
+//! What is learned belongs to one connection; others to the same host learn for themselves.
 
 use crate::fault::{self, Fault};
 use crate::time::{Duration, Instant};
@@ -20,8 +23,12 @@ const BASE: u16 = 1006;
 const PLATEAUS: [u16; 7] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006];
 /// How long a full segment that got through shows that such segments do.
 const PROVEN: Duration = Duration::from_secs(60);
-/// RFC 1191 6.3: how long to wait before a larger size is tried.
+/// RFC 1191 6.3, RFC 4821 7.3: how long to wait before a larger size is tried.
 const RAISE_AFTER: Duration = Duration::from_secs(600);
+/// The same after a black hole, of which nobody has said how large it is.
+const SEARCH_AFTER: Duration = Duration::from_secs(60);
+/// A search has converged when so many bytes are left.
+const STEP: u16 = 16;
 
 /// The path of one connection.
 #[derive(Clone, Debug)]
@@ -29,10 +36,14 @@ pub struct PathMtu {
     /// That of our link: more than this the path cannot take.
     link: u16,
     current: u16,
-    /// When the link's is tried again.
+    /// No larger packet got through: search_high of RFC 4821 7.2.
+    high: u16,
+    /// When a larger one is tried.
     raise_at: Option<Instant>,
-    /// The probe that is on its way ends here.
-    probe: Option<SeqNum>,
+    /// It is one between `current` and `high`, and not the link's.
+    is_searching: bool,
+    /// Where the probe ends that is on its way, and the size of its packet.
+    probe: Option<(SeqNum, u16)>,
     /// Until everything before this is acknowledged, no other report is heeded.
     lowered_until: Option<SeqNum>,
     /// When a full segment last got through.
@@ -46,23 +57,34 @@ pub(super) struct Resting {
     full_at: Option<Instant>,
     link: u16,
     current: u16,
+    high: u16,
+    is_searching: bool,
 }
 
 impl PathMtu {
     pub(super) fn rest(&self) -> Resting {
-        let Self { link, current, raise_at, full_at, .. } = *self;
-        Resting { raise_at, full_at, link, current }
+        let Self { link, current, high, raise_at, is_searching, full_at, .. } = *self;
+        Resting { raise_at, full_at, link, current, high, is_searching }
     }
 
     pub(super) fn resume(resting: &Resting) -> Self {
-        let Resting { raise_at, full_at, link, current } = *resting;
-        Self { current, raise_at, full_at, ..Self::new(usize::from(link)) }
+        let Resting { raise_at, full_at, link, current, high, is_searching } = *resting;
+        Self { current, high, raise_at, is_searching, full_at, ..Self::new(usize::from(link)) }
     }
 
     /// A path that is thought to take what the link takes.
     pub fn new(link: usize) -> Self {
         let link = u16::try_from(link).unwrap_or(u16::MAX);
-        Self { link, current: link, raise_at: None, probe: None, lowered_until: None, full_at: None }
+        Self {
+            link,
+            current: link,
+            high: link,
+            raise_at: None,
+            is_searching: false,
+            probe: None,
+            lowered_until: None,
+            full_at: None,
+        }
     }
 
     /// Bytes of the largest packet.
@@ -75,7 +97,7 @@ impl PathMtu {
     pub fn handle_too_big(&mut self, now: Instant, mtu: u16, len: u16) -> bool {
         let mtu = if mtu == 0 { plateau_below(len.min(self.current)) } else { mtu.max(FLOOR) };
         // What would have fitted was not too big.
-        mtu < len && !fault::is(Fault::NoPathMtu) && self.lower(now, mtu)
+        mtu < len && !fault::is(Fault::NoPathMtu) && self.lower(mtu, now + RAISE_AFTER)
     }
 
     /// A report was heeded when everything before `nxt` had been sent.
@@ -94,8 +116,12 @@ impl PathMtu {
         if self.full_at.is_some_and(|at| now.since(at) < PROVEN) {
             return false;
         }
-        let mtu = if self.current > BASE { BASE } else { FLOOR };
-        !fault::is(Fault::NoBlackHoleDetection) && self.lower(now, mtu)
+        let (mtu, before) = (if self.current > BASE { BASE } else { FLOOR }, self.current);
+        let is_less = !fault::is(Fault::NoBlackHoleDetection) && self.lower(mtu, now + SEARCH_AFTER);
+        if is_less {
+            (self.is_searching, self.high) = (true, before - 1);
+        }
+        is_less
     }
 
     /// A full segment has got through: a path that takes it now and then is bad, and no black hole.
@@ -103,11 +129,11 @@ impl PathMtu {
         self.full_at = Some(now);
     }
 
-    fn lower(&mut self, now: Instant, mtu: u16) -> bool {
+    fn lower(&mut self, mtu: u16, raise_at: Instant) -> bool {
         let is_less = mtu < self.current;
         if is_less {
-            (self.current, self.raise_at, self.probe) = (mtu, Some(now + RAISE_AFTER), None);
-            self.full_at = None;
+            (self.current, self.raise_at, self.probe) = (mtu, Some(raise_at), None);
+            (self.is_searching, self.full_at) = (false, None);
         }
         is_less
     }
@@ -115,27 +141,48 @@ impl PathMtu {
     /// The size of the packet that should probe the path now, if one should.
     pub fn poll_probe(&self, now: Instant) -> Option<u16> {
         let is_due = self.probe.is_none() && self.raise_at.is_some_and(|at| at <= now);
-        is_due.then_some(self.link)
+        let half_way = self.current + (self.high.saturating_sub(self.current)).div_ceil(2);
+        let is_search = self.is_searching && !fault::is(Fault::NoPathSearch);
+        is_due.then_some(if is_search { half_way } else { self.link })
     }
 
-    /// The probe leaves; the segment ends at `end`.
-    pub fn handle_probe_sent(&mut self, end: SeqNum) {
-        self.probe = Some(end);
+    /// The probe leaves; the segment ends at `end`, its packet has `size` bytes.
+    pub fn handle_probe_sent(&mut self, end: SeqNum, size: u16) {
+        self.probe = Some((end, size));
     }
 
     /// Where the segment ends that probes the path, while it is on its way.
     pub fn probe(&self) -> Option<SeqNum> {
-        self.probe
+        self.probe.map(|(end, _)| end)
     }
 
-    /// The probe has arrived: the path takes what the link takes.
-    pub fn handle_probe_delivered(&mut self) {
-        *self = Self::new(usize::from(self.link));
+    /// The probe has arrived: RFC 4821 7.6.1.
+    pub fn handle_probe_delivered(&mut self, now: Instant) {
+        let Some((_, size)) = self.probe.take() else { return };
+        self.current = self.current.max(size);
+        if self.current == self.link {
+            *self = Self::new(usize::from(self.link));
+        } else {
+            self.search_on(now, now);
+        }
     }
 
-    /// The probe is lost.
-    pub fn handle_probe_lost(&mut self, now: Instant) {
-        (self.probe, self.raise_at) = (None, Some(now + RAISE_AFTER));
+    /// The probe is lost, and nothing else is: RFC 4821 7.6.2. The next waits for so long at least.
+    pub fn handle_probe_lost(&mut self, now: Instant, pause: Duration) {
+        let Some((_, size)) = self.probe.take() else { return };
+        self.high = size - 1;
+        self.search_on(now, now + pause.max(SEARCH_AFTER));
+    }
+
+    /// The probe is lost, and other segments too: that tells nothing, RFC 4821 7.6.4.
+    pub fn handle_probe_inconclusive(&mut self) {
+        self.probe = None;
+    }
+
+    /// RFC 4821 7.3: goes on with the search, or rests until the path may have changed.
+    fn search_on(&mut self, now: Instant, next: Instant) {
+        self.is_searching = self.high >= self.current + STEP;
+        self.raise_at = Some(if self.is_searching { next } else { now + RAISE_AFTER });
     }
 }
 
@@ -190,15 +237,51 @@ mod tests {
     #[test]
     fn after_ten_minutes_the_links_size_is_tried_and_kept_if_it_arrives() {
         let mut path = PathMtu::new(1500);
-        assert!(path.handle_black_hole(NOW));
+        assert!(path.handle_too_big(NOW, 1400, 1500));
         let later = NOW + RAISE_AFTER;
         assert_eq!((path.poll_probe(NOW), path.poll_probe(later)), (None, Some(1500)));
-        path.handle_probe_sent(SeqNum(9));
+        path.handle_probe_sent(SeqNum(9), 1500);
         assert_eq!(path.poll_probe(later), None, "one at a time");
-        path.handle_probe_lost(later);
-        assert_eq!((path.current(), path.poll_probe(later)), (1006, None));
-        path.handle_probe_sent(SeqNum(9));
-        path.handle_probe_delivered();
+        path.handle_probe_inconclusive();
+        assert_eq!(path.poll_probe(later), Some(1500), "once more");
+        path.handle_probe_sent(SeqNum(9), 1500);
+        path.handle_probe_delivered(later);
         assert_eq!((path.current(), path.poll_probe(later + RAISE_AFTER)), (1500, None));
+    }
+
+    /// Searches a path that takes `mtu` bytes, of which nobody says so: the sizes that were tried, and the one found.
+    fn search(mtu: u16, now: &mut Instant) -> (Vec<u16>, u16) {
+        let mut path = PathMtu::new(1500);
+        assert!(path.handle_black_hole(*now));
+        *now += SEARCH_AFTER;
+        let mut tried = Vec::new();
+        while let Some(size) = path.poll_probe(*now) {
+            tried.push(size);
+            path.handle_probe_sent(SeqNum(9), size);
+            if size <= mtu {
+                path.handle_probe_delivered(*now);
+            } else {
+                path.handle_probe_lost(*now, Duration::ZERO);
+                assert_eq!(path.poll_probe(*now), None, "a lost probe costs");
+                *now += SEARCH_AFTER;
+            }
+        }
+        assert_eq!((path.poll_probe(*now), path.poll_probe(*now + RAISE_AFTER)), (None, Some(1500)));
+        (tried, path.current())
+    }
+
+    fn sizes_between_are_found() {
+        for mtu in [1006, 1280, 1400, 1492, 1499] {
+            let mut now = NOW;
+            let (tried, found) = search(mtu, &mut now);
+            assert!(found <= mtu && mtu < found + STEP && tried.len() <= 7, "{mtu}: {found} by {tried:?}");
+            assert!(now.since(NOW) <= SEARCH_AFTER * 7);
+        }
+    }
+
+    #[test]
+    fn after_a_black_hole_the_size_that_gets_through_is_searched_for() {
+        sizes_between_are_found();
+        assert!(fault::is_noticed(Fault::NoPathSearch, sizes_between_are_found));
     }
 }

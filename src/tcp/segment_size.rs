@@ -5,7 +5,7 @@
 
 use super::connection::Connection;
 use super::handshake;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::seq::SeqNum;
 
 /// Bytes of the option in every segment (RFC 7323 A).
@@ -62,30 +62,40 @@ impl Connection {
         probe.filter(may_probe).map_or(room, |len| len - self.rcv.sack_len(self.ts.is_on()))
     }
 
-    /// RFC 4821 7.6: the larger segment that probes the path has arrived.
-    pub(super) fn judge_path_probe_delivered(&mut self) {
+    /// RFC 4821 7.6.1: the larger segment that probes the path has arrived.
+    pub(super) fn judge_path_probe_delivered(&mut self, now: Instant) {
         if self.path.probe().is_some_and(|end| self.snd.una.ge(end)) {
-            self.path.handle_probe_delivered();
+            self.path.handle_probe_delivered(now);
             self.handle_path_mtu();
         }
     }
 
-    /// RFC 4821 7.6: that segment is lost, perhaps; if nothing else is, it is no sign of congestion, but for its size.
+    /// RFC 4821 7.6.2, 7.6.4: that segment is lost, perhaps; if nothing else is, it is no sign of congestion, but for its
+    /// size.
     pub(super) fn is_path_probe_alone(&mut self, now: Instant) -> bool {
         let Some(end) = self.path.probe() else { return false };
         let lost = self.board.lost_len_of(self.snd.una, end);
-        if lost > 0 {
-            self.path.handle_probe_lost(now);
-        }
         let is_alone = lost > 0 && lost == self.board.lost_bytes() && self.recovery.is_open();
+        if is_alone {
+            self.path.handle_probe_lost(now, self.probe_pause());
+        } else if lost > 0 {
+            self.path.handle_probe_inconclusive();
+        }
         self.recovery.is_first_due |= is_alone;
         is_alone
+    }
+
+    /// RFC 4821 7.6.2: a probe that was lost and reduced nothing is not to come more often than losses do.
+    fn probe_pause(&self) -> Duration {
+        let srtt = self.rtt.smoothed().map_or(Duration::ZERO, |(srtt, _)| srtt);
+        srtt * u64::from(self.congestion.window() / u32::from(self.snd.mss))
     }
 
     /// RFC 4821 7.7: a full segment that does not get through for the third time may be too large.
     pub(super) fn detect_black_hole(&mut self, now: Instant) {
         if self.path.probe().is_some() {
-            return self.path.handle_probe_lost(now);
+            // 7.6.3.
+            return self.path.handle_probe_lost(now, self.probe_pause() * 5);
         }
         let is_repeated = self.recovery.is_after_timeout() && self.rtt.backoff() > 2;
         let first = self.board.first().map_or(0, |first| first.end - self.snd.una);

@@ -184,11 +184,11 @@ impl Connection {
             return None;
         }
         self.probe_from = now;
-        let departure = self.send_new(now, len, fin, payload);
         if len > usize::from(self.snd.mss) {
-            self.path.handle_probe_sent(self.snd.nxt);
+            let larger = len + self.rcv.sack_len(self.ts.is_on()) - usize::from(self.snd.mss);
+            self.path.handle_probe_sent(self.snd.nxt + len as u32, self.path.current() + larger as u16);
         }
-        Some(departure)
+        Some(self.send_new(now, len, fin, payload))
     }
 
     fn send_new(&mut self, now: Instant, len: usize, fin: bool, payload: &mut Vec<Bytes>) -> Departure {

@@ -20,5 +20,5 @@ faults! {
     NoCongestionWindow ResetAnywhere SynResets NoTimeWait NoTimeWaitReopen IsnConstant NoBacklogLimit
     FinBeforeData NoKeepAlive NoUserTimeout NoIdleRestart RttFromResent NoSack SackIgnored NoDsack
     NoRack NoReorderingWindow NoLossProbe NoRateReduction NoReduction NoHyStart NoFrto NoUndo NoPaws EcnIgnored
-    EcnNotEchoed NoCookies CookiesUnchecked NoPathMtu NoBlackHoleDetection NoRest BuffersFixed
+    EcnNotEchoed NoCookies CookiesUnchecked NoPathMtu NoBlackHoleDetection NoPathSearch NoRest BuffersFixed
 }
