@@ -32,7 +32,7 @@
 //! * Time enters once a turn, randomness by one [`rand::Seed`]; a run is replayed by its seed.
 //! * Nothing looks at all connections: flows are found by a keyed hash, timers by a wheel.
 //! * Every maximum stands in [`limits`] and has a defined answer.
-//! * A window's right edge, once offered, never moves back.
+//! * A window's right edge, once offered, never moves back by as much as the unit of the window field.
 //! * No body and no credential reaches a log.
 
 pub mod app;

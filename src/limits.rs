@@ -55,9 +55,9 @@ pub const SEND_BUFFER: usize = 4 << 20;
 pub const RECEIVE_BUFFER: usize = 4 << 20;
 /// Bytes that either buffer of a connection may hold in the beginning, after an idle time, and while memory is short.
 pub const BUFFER_START: usize = 64 << 10;
-/// Bytes of a connection's buffers that are set apart for it, however short memory is. Beyond, when it is:
-/// `tcp_memory_full`, `WriteError::Blocked`.
-pub const CONNECTION_RESERVE: usize = 4 << 10;
+/// Bytes of a connection's buffers that are set apart for it, half for either direction, however short memory is.
+/// Beyond, when it is: `tcp_memory_full`, `WriteError::Blocked`.
+pub const CONNECTION_RESERVE: usize = 8 << 10;
 /// Bytes of the buffers of all connections of a stack together, but for what is set apart. From a half of it on they
 /// grow no more, from three quarters on out-of-order data is thrown away. Beyond: `tcp_memory_full`.
 pub const TCP_MEMORY: usize = 256 << 20;

@@ -153,7 +153,7 @@ impl Server {
         Self { http, ..self }
     }
 
-    /// Bytes that TCP may hold for all connections together, 256 KiB at least, beyond 4 KiB of each.
+    /// Bytes that TCP may hold for all connections together, 256 KiB at least, beyond 8 KiB of each.
     #[must_use]
     pub fn tcp_memory(self, tcp_memory: usize) -> Self {
         Self { tcp_memory, ..self }

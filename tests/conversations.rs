@@ -35,6 +35,8 @@ mod opening;
 mod opening_late;
 #[path = "conversations/options.rs"]
 mod options;
+#[path = "conversations/pressure.rs"]
+mod pressure;
 #[path = "conversations/reassembly.rs"]
 mod reassembly;
 #[path = "conversations/requirements.rs"]

@@ -103,7 +103,7 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     memory: u32,
 
-    /// MiB that TCP may hold for all connections together, beyond 4 KiB of each. From a half on buffers grow no more;
+    /// MiB that TCP may hold for all connections together, beyond 8 KiB of each. From a half on buffers grow no more;
     /// from 7/8 on new connections are refused
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]

@@ -70,7 +70,7 @@ impl Snapshot<'_> {
             ),
             ("tcp_half_open", "Half-open connections now", half_open),
             ("tcp_time_wait", "Connections in TIME-WAIT now", time_wait),
-            ("tcp_memory_bytes", "Bytes that TCP holds for all connections, beyond 4 KiB of each", used),
+            ("tcp_memory_bytes", "Bytes that TCP holds for all connections, beyond 8 KiB of each", used),
             ("tcp_memory_limit_bytes", "As many as it may", limit),
             ("tcp_pressure", "How short that memory is: 0 not, 1 low, 2 high, 3 full", pressure as usize),
             ("gathered_bytes", "Bytes of bodies and messages that are held now", self.gathered),

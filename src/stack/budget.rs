@@ -56,7 +56,7 @@ impl Budget {
     /// The buffers of a connection take up so much now.
     #[inline]
     pub(super) fn set(&mut self, share: &mut Share, memory: usize) {
-        let held = memory.saturating_sub(limits::CONNECTION_RESERVE);
+        let held = memory.saturating_sub(limits::CONNECTION_RESERVE).min(u32::MAX as usize);
         if held != share.0 as usize {
             self.change(share, held);
         }
@@ -64,7 +64,7 @@ impl Budget {
 
     fn change(&mut self, share: &mut Share, held: usize) {
         self.used = self.used - share.0 as usize + held;
-        share.0 = u32::try_from(held).expect("a buffer is no larger than the budget allows");
+        share.0 = held as u32;
         self.pressure = self.judge();
     }
 

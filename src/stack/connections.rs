@@ -213,24 +213,36 @@ impl Connections {
         self.budget.set(&mut slot.share, memory);
         if has_gaps && !std::mem::replace(&mut slot.is_in_gaps, true) {
             self.gaps.push_back(ConnId { index, generation: slot.generation });
+            if self.gaps.len() > 2 * self.slots.len() + 64 {
+                // Those that are gone left their places behind.
+                let slots = &self.slots;
+                let is_alive =
+                    |id: &ConnId| slots.get(id.index()).is_some_and(|s| s.generation == id.generation);
+                self.gaps.retain(is_alive);
+            }
         }
     }
 
-    /// While memory is short, throws away what waits behind gaps, of those first who have had such for longest. Gives
-    /// the number of bytes.
+    /// While memory is short, throws away what waits behind gaps, of one connection after the other, in the order in
+    /// which they first had any. Gives the number of bytes.
     fn prune(&mut self) -> usize {
-        let mut pruned = 0;
+        let mut total = 0;
         while self.budget.pressure() >= Pressure::High && !fault::is(Fault::NoPruning) {
             let Some(ConnId { index, generation }) = self.gaps.pop_front() else { break };
             let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation);
             let Some(slot) = slot else { continue };
             slot.is_in_gaps = false;
-            if let Body::Awake(connection) = &mut slot.body {
-                pruned += connection.prune();
-                self.budget.set(&mut slot.share, connection.memory());
+            let Body::Awake(connection) = &mut slot.body else { continue };
+            connection.set_pressure(self.budget.pressure());
+            let pruned = connection.prune();
+            self.budget.set(&mut slot.share, connection.memory());
+            if pruned > 0 {
+                // It may come to rest now.
+                self.mark(index);
             }
+            total += pruned;
         }
-        pruned
+        total
     }
 }
 

@@ -246,8 +246,18 @@ impl Stack {
     pub fn listen(&mut self, port: u16, config: ListenConfig) {
         let ListenConfig { tcp, backlog, accept_queue } = config;
         let tcp = Arc::new(self.connections.budget.limited(tcp));
-        let (half_open, waiting) = self.listeners.get(&port).map_or((0, 0), |l| (l.half_open, l.waiting));
+        let counts = self.listeners.get(&port).map(|l| (l.half_open, l.waiting));
+        let (half_open, waiting) = counts.unwrap_or_else(|| self.count_waiting(port));
         self.listeners.insert(port, Listener { tcp, backlog, accept_queue, half_open, waiting });
+    }
+
+    /// Half-open connections to a port, and those of which its user has not heard yet, that it left behind when it
+    /// listened before.
+    fn count_waiting(&self, port: u16) -> (usize, usize) {
+        let half_open = self.half_open.iter().filter(|(_, half_open)| half_open.flow.local_port == port);
+        let is_waiting =
+            |event: &&Event| matches!(event, Event::Accepted { port: other, .. } if *other == port);
+        (half_open.count(), self.events.iter().filter(is_waiting).count())
     }
 
     /// Takes no more connections on a port. Those that are half open are forgotten when they are acknowledged.

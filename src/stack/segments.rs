@@ -51,6 +51,10 @@ impl Stack {
         let connection = self.connections.at(index);
         let flow = connection.flow();
         connection.set_pressure(pressure);
+        if pressure == Pressure::Full {
+            // What fills a gap must find room.
+            self.counters.pruned += connection.prune() as u64;
+        }
         let outcome = connection.handle_segment(now, segment, payload, codepoint);
         self.is_urgent |= connection.owes_duplicate_ack() && !fault::is(Fault::DuplicateAcksJoined);
         if !payload.is_empty() {

@@ -33,7 +33,7 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_at_most(&mut self, most: usize) -> Result<Bytes, ReadError> {
-        let result = self.connection().read(most);
+        let result = self.stack.connections.of_now(self.id).read(most);
         if result.is_ok() {
             // The window may have opened.
             self.stack.touch_id(self.id);

@@ -379,11 +379,7 @@ impl Connection {
                 self.close(Cause::Aborted);
                 return Err(Outcome::Reset(Drop::TcpDataAfterClose, header.ack));
             }
-            if !self.has_memory_for(payload.len(), header.seq.le(self.rcv.nxt)) {
-                self.rcv.acknowledge_now();
-                return Err(Outcome::Dropped(Drop::TcpMemoryFull));
-            }
-            match self.rcv.handle_payload(header.seq, payload) {
+            match self.rcv.handle_payload(header.seq, payload, self.receive_room()) {
                 Received::InOrder => {
                     self.signals.add(Signal::Readable);
                     self.size_receive_buffer(now, options);
@@ -393,6 +389,7 @@ impl Connection {
                     result = Err(Outcome::Dropped(Drop::TcpOutOfWindow))
                 }
                 Received::NoRoom => result = Err(Outcome::Dropped(Drop::TcpReassemblyLimit)),
+                Received::NoMemory => return Err(Outcome::Dropped(Drop::TcpMemoryFull)),
             }
         }
         let fin_at = header.seq + payload.len() as u32;

@@ -307,11 +307,6 @@ impl Connection {
         self.rcv.has_gaps()
     }
 
-    /// Throws away what waits behind gaps, unless it fits what is set apart. Gives the number of bytes.
-    pub fn prune(&mut self) -> usize {
-        if self.memory() > limits::CONNECTION_RESERVE { self.rcv.prune() } else { 0 }
-    }
-
     // --- the user's verbs ------------------------------------------------------------------------------
 
     /// Takes the next chunk that arrived, `most` bytes at most.
@@ -570,7 +565,7 @@ impl Connection {
 
     pub(super) fn check_room(&mut self) {
         // A whole quarter of a large buffer would have the path wait for it.
-        let has_room = self.room() >= (self.send_capacity() / 4).min(ENOUGH_ROOM);
+        let has_room = self.room() >= (self.send_capacity() / 4).clamp(1, ENOUGH_ROOM);
         if self.notify_below.is_some_and(|below| has_room && self.snd.unsent() <= below) {
             self.notify_below = None;
             self.signals.add(Signal::Writable);

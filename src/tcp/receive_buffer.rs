@@ -10,6 +10,10 @@ use bytes::{Bytes, BytesMut};
 
 const MIN_CHUNK: usize = 256;
 const MAX_CHUNK: usize = 16 << 10;
+/// What a chunk costs that shares its memory with others.
+const SHARED: usize = 64;
+/// Beyond so many places the memory is given back once nothing is there.
+const KEPT: usize = 16;
 
 /// The queue.
 #[derive(Debug, Default)]
@@ -30,7 +34,8 @@ impl ReceiveBuffer {
 
     /// Bytes of memory that it takes up.
     pub fn memory(&self) -> usize {
-        self.len - self.tail.len() + self.tail.capacity() + self.chunks.len() * size_of::<Bytes>()
+        let places = self.chunks.capacity() * size_of::<Bytes>() + self.chunks.len() * SHARED;
+        self.len - self.tail.len() + self.tail.capacity() + places
     }
 
     /// There are none.
@@ -39,7 +44,13 @@ impl ReceiveBuffer {
     }
 
     /// Adds a copy of these bytes.
-    pub fn push_copy(&mut self, bytes: &[u8]) {
+    pub fn push_copy(&mut self, mut bytes: &[u8]) {
+        if self.is_frugal {
+            let (first, rest) = bytes.split_at(bytes.len().min(self.tail.capacity() - self.tail.len()));
+            self.tail.extend_from_slice(first);
+            self.len += first.len();
+            bytes = rest;
+        }
         if self.tail.capacity() - self.tail.len() < bytes.len() {
             self.close_tail();
             let next = if self.is_frugal { MIN_CHUNK } else { self.next_chunk * 2 };
@@ -83,6 +94,9 @@ impl ReceiveBuffer {
     fn drop_spare(&mut self, below: usize) {
         if self.is_empty() && self.tail.capacity() < below {
             self.tail = BytesMut::new();
+        }
+        if self.chunks.is_empty() && self.chunks.capacity() > KEPT {
+            self.chunks = VecDeque::new();
         }
     }
 

@@ -5,13 +5,13 @@
 //!   read   |  unread (buffer)  | nxt    out of order, gaps     | right_edge
 //!          [------------------ capacity -----------------------]
 //! ```
-//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14). What stands behind a gap is told in
-//! blocks of SACK (`sack.rs`).
+//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14), but for less than the unit of scaled
+//! windows. What stands behind a gap is told in blocks of SACK (`sack.rs`).
 
 use super::assembler::{Assembler, Full};
 use super::receive_buffer::ReceiveBuffer;
 use super::sack::Reported;
-use super::sizing::Round;
+use super::sizing::{Room, Round};
 use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp_options::SackBlocks;
@@ -90,6 +90,8 @@ pub enum Received {
     OutOfOrder,
     /// There was no room for it.
     NoRoom,
+    /// All connections together have no memory for it.
+    NoMemory,
 }
 
 impl Receiver {
@@ -219,7 +221,9 @@ impl Receiver {
 
     /// Takes a payload that begins at `seq`; what lies outside the window is cut off. Owes the ACK that RFC 9293
     /// 3.8.6.3 and RFC 5681 4.2 ask for.
-    pub fn handle_payload(&mut self, seq: SeqNum, payload: &[u8]) -> Received {
+    ///
+    /// While memory is short, a payload in order is cut to `room`, and one behind a gap must fit.
+    pub fn handle_payload(&mut self, seq: SeqNum, payload: &[u8], room: Room) -> Received {
         self.note_duplicate(seq, payload.len() as u32);
         let (seq, payload) = self.trim(seq, payload);
         self.full = self.full.max(payload.len());
@@ -227,10 +231,16 @@ impl Receiver {
             self.owe(Acknowledge::Now);
             return Received::NoRoom;
         }
-        if seq != self.nxt && fault::is(Fault::NoReassembly) {
+        let is_in_order = seq == self.nxt;
+        let payload = if is_in_order { &payload[..payload.len().min(room.in_order)] } else { payload };
+        if payload.is_empty() || (!is_in_order && payload.len() > room.behind_a_gap) {
+            self.owe(Acknowledge::Now);
+            return Received::NoMemory;
+        }
+        if !is_in_order && fault::is(Fault::NoReassembly) {
             return Received::NoRoom;
         }
-        if seq != self.nxt {
+        if !is_in_order {
             // RFC 5681 4.2: an immediate duplicate ACK.
             self.owe(Acknowledge::Duplicate);
             let position = self.received + u64::from(seq - self.nxt);
@@ -374,10 +384,18 @@ impl Receiver {
         if may_open && free_edge.gt(self.right_edge) && (free_edge - self.right_edge) as usize >= step {
             self.right_edge = free_edge;
         }
-        let field = self.window().div_ceil(1 << self.shift).min(0xffff);
-        // Rounding up keeps the edge from moving back; what it adds is less than 2^shift bytes.
-        self.right_edge = self.right_edge.max(self.nxt + (field << self.shift));
-        field as u16
+        // Rounding up keeps the edge from moving back. It adds less than 2^shift bytes, but with each ACK: where a peer
+        // has gained a sixteenth of the buffer so, the window is rounded down, and what was offered is still taken (RFC
+        // 7323 2.4).
+        let rounded_up = self.window().div_ceil(1 << self.shift).min(0xffff);
+        let edge = self.nxt + (rounded_up << self.shift);
+        let slack = (self.capacity() as u32 / 16).max(1 << self.shift);
+        let furthest = self.first_unread() + self.capacity() as u32 + slack;
+        if edge.gt(self.right_edge) && edge.gt(furthest) {
+            return (self.window() >> self.shift).min(0xffff) as u16;
+        }
+        self.right_edge = self.right_edge.max(edge);
+        rounded_up as u16
     }
 
     /// Forgets everything that was received: nobody will read it. The end is then not reached either: a stream
@@ -459,7 +477,7 @@ mod tests {
         assert!(!r.is_acceptable(SeqNum(201), 0) && !r.is_acceptable(SeqNum(99), 0));
         assert!(r.is_acceptable(SeqNum(90), 11) && !r.is_acceptable(SeqNum(90), 10));
         assert!(r.is_acceptable(SeqNum(199), 50) && !r.is_acceptable(SeqNum(200), 50));
-        r.handle_payload(SeqNum(100), &[0; 100]);
+        r.handle_payload(SeqNum(100), &[0; 100], Room::UNLIMITED);
         assert!(r.is_acceptable(SeqNum(200), 0) && !r.is_acceptable(SeqNum(200), 1));
     }
 
@@ -468,7 +486,7 @@ mod tests {
         let mut r = receiver(60_000);
         let mut now = Vec::new();
         for n in 0..4 {
-            r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000]);
+            r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000], Room::UNLIMITED);
             now.push(r.acknowledge());
             if r.acknowledge() == Acknowledge::Now {
                 r.handle_ack_sent(true);
@@ -481,12 +499,12 @@ mod tests {
     #[test]
     fn gaps_are_reported_at_once_and_filled_in_order() {
         let mut r = receiver(60_000);
-        assert_eq!(r.handle_payload(SeqNum(105), b"world"), Received::OutOfOrder);
+        assert_eq!(r.handle_payload(SeqNum(105), b"world", Room::UNLIMITED), Received::OutOfOrder);
         assert_eq!((r.acknowledge(), r.nxt), (Acknowledge::Duplicate, SeqNum(100)));
         assert!(!r.handle_fin(SeqNum(110)));
         assert_eq!(r.acknowledge(), Acknowledge::Duplicate);
         r.handle_ack_sent(true);
-        assert_eq!(r.handle_payload(SeqNum(100), b"hello"), Received::InOrder);
+        assert_eq!(r.handle_payload(SeqNum(100), b"hello", Room::UNLIMITED), Received::InOrder);
         assert_eq!(r.acknowledge(), Acknowledge::Now);
         assert!(r.take_fin() && !r.take_fin());
         assert_eq!(r.nxt, SeqNum(111));
@@ -500,13 +518,13 @@ mod tests {
         r.full = 1000;
         let mut edge = r.right_edge;
         for n in 0..10 {
-            r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000]);
+            r.handle_payload(SeqNum(100 + n * 1000), &[0; 1000], Room::UNLIMITED);
             r.handle_ack_sent(true);
             assert!(r.right_edge.ge(edge));
             edge = r.right_edge;
         }
         assert_eq!(r.window(), 0);
-        assert_eq!(r.handle_payload(SeqNum(10_100), &[0; 10]), Received::NoRoom);
+        assert_eq!(r.handle_payload(SeqNum(10_100), &[0; 10], Room::UNLIMITED), Received::NoRoom);
         r.handle_ack_sent(true);
         // Nothing is offered until two segments fit.
         let mut updates = Vec::new();
@@ -522,7 +540,7 @@ mod tests {
     fn the_end_is_not_reached_over_discarded_bytes() {
         for (unread, is_finished) in [(&b"lost"[..], false), (b"", true)] {
             let mut r = receiver(1000);
-            r.handle_payload(SeqNum(100), unread);
+            r.handle_payload(SeqNum(100), unread, Room::UNLIMITED);
             assert!(r.handle_fin(SeqNum(100 + unread.len() as u32)));
             r.discard();
             assert_eq!(r.is_finished(), is_finished);
@@ -536,7 +554,7 @@ mod tests {
             r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(110)) && !r.handle_urgent(SeqNum(105))
         );
         assert_eq!(r.urgent(), Some(10));
-        r.handle_payload(SeqNum(100), &[0; 20]);
+        r.handle_payload(SeqNum(100), &[0; 20], Room::UNLIMITED);
         assert_eq!(r.urgent(), Some(10));
         r.read(usize::MAX);
         assert_eq!(r.urgent(), None);

@@ -70,8 +70,8 @@ impl Connection {
         }
     }
 
-    /// RFC 4821 7.6.2, 7.6.4: that segment is lost, perhaps; if nothing else is, it is no sign of congestion, but for its
-    /// size.
+    /// RFC 4821 7.6.2, 7.6.4: that segment is lost, perhaps; if nothing else is, it is no sign of congestion, but for
+    /// its size.
     pub(super) fn is_path_probe_alone(&mut self, now: Instant) -> bool {
         let Some(end) = self.path.probe() else { return false };
         let lost = self.board.lost_len_of(self.snd.una, end);

@@ -29,7 +29,7 @@ pub enum Pressure {
     Low,
     /// Out-of-order data is thrown away, and buffers are as small as in the beginning.
     High,
-    /// A connection has what is set apart for it, and new ones are refused.
+    /// A connection has what is set apart for it, nothing waits behind gaps, and new connections are refused.
     Full,
 }
 
@@ -39,7 +39,7 @@ impl Pressure {
         match self {
             Self::None | Self::Low => usize::MAX,
             Self::High => limits::BUFFER_START,
-            Self::Full => limits::CONNECTION_RESERVE,
+            Self::Full => limits::CONNECTION_RESERVE / 4,
         }
     }
 
@@ -52,6 +52,19 @@ impl Pressure {
             Self::Full => "full",
         }
     }
+}
+
+/// Bytes of a payload that there is memory for.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// In order.
+    pub(super) in_order: usize,
+    /// Behind a gap.
+    pub(super) behind_a_gap: usize,
+}
+
+impl Room {
+    pub(super) const UNLIMITED: Self = Self { in_order: usize::MAX, behind_a_gap: usize::MAX };
 }
 
 /// A round trip of what is received, and what the user took in it.
@@ -85,6 +98,11 @@ impl Round {
     }
 }
 
+/// What is left of what is set apart for a direction that takes up so much, less what may be lost to rounding up.
+fn reserve(memory: usize) -> usize {
+    (limits::CONNECTION_RESERVE / 2).saturating_sub(memory + ROUNDING)
+}
+
 impl Connection {
     /// How short memory is, as of now.
     pub fn set_pressure(&mut self, pressure: Pressure) {
@@ -92,6 +110,7 @@ impl Connection {
             self.pressure = pressure;
             self.rcv.set_ceiling(pressure.ceiling());
             self.snd.buffer.set_frugal(pressure >= Pressure::High);
+            self.check_room();
         }
     }
 
@@ -125,21 +144,34 @@ impl Connection {
         self.snd.capacity.min(self.pressure.ceiling())
     }
 
-    /// Bytes that the user may add to what is queued.
+    /// Bytes that the user may add to what is queued. What is set apart for sending is enough to go on: while nothing
+    /// is queued there is room, and what is queued brings ACKs.
     pub(super) fn send_room(&self) -> usize {
         let room = self.send_capacity().saturating_sub(self.snd.buffer.len());
-        if self.is_short(Pressure::Full) { room.min(self.reserve()) } else { room }
+        if self.is_short(Pressure::Full) {
+            room.min(reserve(self.snd.buffer.memory() + self.board.memory()))
+        } else {
+            room
+        }
     }
 
-    /// There is memory for a payload of `len` bytes, in order or behind a gap.
-    pub(super) fn has_memory_for(&self, len: usize, is_in_order: bool) -> bool {
-        let from = if is_in_order { Pressure::Full } else { Pressure::High };
-        !self.is_short(from) || len <= self.reserve()
+    /// Room for what arrives.
+    pub(super) fn receive_room(&self) -> Room {
+        let left = reserve(self.rcv.memory());
+        match self.pressure {
+            _ if fault::is(Fault::MemoryUnlimited) => Room::UNLIMITED,
+            Pressure::None | Pressure::Low => Room::UNLIMITED,
+            Pressure::High => Room { behind_a_gap: left, ..Room::UNLIMITED },
+            // What waits behind a gap might take the room of what fills it.
+            Pressure::Full => Room { in_order: left, behind_a_gap: 0 },
+        }
     }
 
-    /// What is left of the bytes that are set apart, less what may be lost to rounding up.
-    fn reserve(&self) -> usize {
-        limits::CONNECTION_RESERVE.saturating_sub(self.memory() + ROUNDING)
+    /// Throws away what waits behind gaps, as memory is short: all that is beyond what is set apart, and when there is
+    /// nothing else, everything. Gives the number of bytes.
+    pub fn prune(&mut self) -> usize {
+        let is_beyond = self.rcv.memory() > limits::CONNECTION_RESERVE / 2 || self.pressure == Pressure::Full;
+        if is_beyond { self.rcv.prune() } else { 0 }
     }
 
     fn is_short(&self, from: Pressure) -> bool {

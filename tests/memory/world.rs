@@ -70,6 +70,11 @@ impl World {
         Self { stack, now, peers: Vec::new(), frame: Frame::default(), packet: Vec::new() }
     }
 
+    /// Connections that come from now on behave so.
+    pub(crate) fn listen(&mut self, tcp: taphouse::tcp::Config) {
+        self.stack.listen(PORT, ListenConfig { tcp, ..ListenConfig::default() });
+    }
+
     /// A peer knocks; `None` when it is not let in.
     pub(crate) fn open(&mut self, mss: u16, window_scale: Option<u8>) -> Option<usize> {
         let number = self.peers.len();
