@@ -5,8 +5,8 @@
 //!   read   |  unread (buffer)  | nxt    out of order, gaps     | right_edge
 //!          [------------------ capacity -----------------------]
 //! ```
-//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14), but for less than the unit of scaled
-//! windows. What stands behind a gap is told in blocks of SACK (`sack.rs`).
+//! The right edge, once offered, never moves to the left (RFC 9293 3.8.6, SHLD-14), but for less than the unit of
+//! scaled windows. What stands behind a gap is told in blocks of SACK (`sack.rs`).
 
 use super::assembler::{Assembler, Full};
 use super::receive_buffer::ReceiveBuffer;
