@@ -39,17 +39,7 @@ impl Pressure {
         match self {
             Self::None | Self::Low => usize::MAX,
             Self::High => limits::BUFFER_START,
-            Self::Full => limits::CONNECTION_RESERVE / 4,
-        }
-    }
-
-    /// The name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Low => "low",
-            Self::High => "high",
-            Self::Full => "full",
+            Self::Full => RESERVE / 2,
         }
     }
 }
@@ -98,9 +88,12 @@ impl Round {
     }
 }
 
-/// What is left of what is set apart for a direction that takes up so much, less what may be lost to rounding up.
-fn reserve(memory: usize) -> usize {
-    (limits::CONNECTION_RESERVE / 2).saturating_sub(memory + ROUNDING)
+/// Bytes that are set apart for either direction.
+const RESERVE: usize = limits::CONNECTION_RESERVE / 2;
+
+/// What is left of them for one that takes up so much, less what may be lost to rounding up.
+fn reserve_left(memory: usize) -> usize {
+    RESERVE.saturating_sub(memory + ROUNDING)
 }
 
 impl Connection {
@@ -148,34 +141,31 @@ impl Connection {
     /// is queued there is room, and what is queued brings ACKs.
     pub(super) fn send_room(&self) -> usize {
         let room = self.send_capacity().saturating_sub(self.snd.buffer.len());
-        if self.is_short(Pressure::Full) {
-            room.min(reserve(self.snd.buffer.memory() + self.board.memory()))
-        } else {
-            room
+        if self.pressure < Pressure::Full || fault::is(Fault::MemoryUnlimited) {
+            return room;
         }
+        room.min(reserve_left(self.snd.buffer.memory() + self.board.memory()))
     }
 
     /// Room for what arrives.
     pub(super) fn receive_room(&self) -> Room {
-        let left = reserve(self.rcv.memory());
-        match self.pressure {
-            _ if fault::is(Fault::MemoryUnlimited) => Room::UNLIMITED,
-            Pressure::None | Pressure::Low => Room::UNLIMITED,
-            Pressure::High => Room { behind_a_gap: left, ..Room::UNLIMITED },
+        if self.pressure < Pressure::High || fault::is(Fault::MemoryUnlimited) {
+            return Room::UNLIMITED;
+        }
+        let left = reserve_left(self.rcv.memory());
+        if self.pressure == Pressure::High {
+            Room { behind_a_gap: left, ..Room::UNLIMITED }
+        } else {
             // What waits behind a gap might take the room of what fills it.
-            Pressure::Full => Room { in_order: left, behind_a_gap: 0 },
+            Room { in_order: left, behind_a_gap: 0 }
         }
     }
 
     /// Throws away what waits behind gaps, as memory is short: all that is beyond what is set apart, and when there is
     /// nothing else, everything. Gives the number of bytes.
     pub fn prune(&mut self) -> usize {
-        let is_beyond = self.rcv.memory() > limits::CONNECTION_RESERVE / 2 || self.pressure == Pressure::Full;
+        let is_beyond = self.rcv.memory() > RESERVE || self.pressure == Pressure::Full;
         if is_beyond { self.rcv.prune() } else { 0 }
-    }
-
-    fn is_short(&self, from: Pressure) -> bool {
-        self.pressure >= from && !fault::is(Fault::MemoryUnlimited)
     }
 
     fn may_grow(&self) -> bool {
