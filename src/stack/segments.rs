@@ -396,10 +396,24 @@ impl Stack {
         let reopens = flags.has(Flags::SYN) && !flags.has(Flags::ACK) && last.gives_way_to(seq, timestamp);
         if reopens && !fault::is(Fault::NoTimeWaitReopen) {
             // RFC 1122 4.2.2.13, RFC 6191: a new connection in place of the old one, if there can be one.
-            self.can_open(flow.local_port)?;
-            self.time_waits.remove(index);
-            self.flows.remove(&flow);
+            match self.can_open(flow.local_port) {
+                // A cookie is no number that follows the old ones, so timestamps must tell the two apart.
+                Err(Drop::TcpBacklogFull) if timestamp.is_some() && !fault::is(Fault::NoCookies) => {
+                    self.send_cookie(flow, segment);
+                    return Ok(());
+                }
+                other => other?,
+            }
+            self.end_time_wait(index, flow);
             return self.open_half(flow, segment, Some(last));
+        }
+        if flags.has(Flags::ACK)
+            && timestamp.is_some()
+            && let Some(opening) = self.take_cookie(flow, segment)
+        {
+            self.check_room(flow.local_port)?;
+            self.end_time_wait(index, flow);
+            return self.accept_cookie(&opening, arrival);
         }
         if !flags.has(Flags::ACK | Flags::SYN) {
             return Err(Drop::TcpNoAck);
@@ -417,6 +431,11 @@ impl Stack {
         });
         self.acknowledge_small(flow, last.snd_nxt, last.rcv_nxt, 0, timestamps);
         Err(Drop::TcpTimeWait)
+    }
+
+    fn end_time_wait(&mut self, index: u32, flow: Flow) {
+        self.time_waits.remove(index);
+        self.flows.remove(&flow);
     }
 
     // --- resets ----------------------------------------------------------------------------------------

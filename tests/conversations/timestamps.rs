@@ -1,10 +1,11 @@
 //! Timestamps: RFC 7323 3 to 5; what they tell the sender of retransmissions (RFC 3522), and TIME-WAIT (RFC 6191).
 
 use taphouse::drops::Drop;
+use taphouse::stack::ListenConfig;
 use taphouse::tcp::{self, Algorithm};
 use taphouse::time::Duration;
 
-use crate::harness::{Setup, Talk, seg};
+use crate::harness::{PORT, Setup, Talk, seg};
 
 /// The peer's clock at its SYN.
 const THEN: u32 = 5000;
@@ -155,6 +156,32 @@ fn a_timeout_that_was_not_needed_is_taken_back() {
         (1, false, u32::MAX)
     );
     assert!(report.cwnd as usize >= 10 * FULL);
+}
+
+#[test]
+fn a_cookie_that_comes_back_ends_the_wait() {
+    // RFC 6191 2, RFC 4987 3.6: when there is no room for a half-open connection, the wait lasts until the ACK is here.
+    let mut talk = stamped();
+    talk.stream().shutdown();
+    talk.take();
+    talk.hears(seg("FA", 1, 2).ts(THEN + 50, 0));
+    talk.take();
+    talk.stream().release();
+    talk.passes_silently(100);
+    talk.events();
+    let tcp = talk.setup.tcp;
+    talk.stack.listen(PORT, ListenConfig { tcp, backlog: 0, ..ListenConfig::default() });
+    talk.hears(seg("S", 9000, 0).mss(1460).ts(THEN + 100, 0));
+    let said = talk.take();
+    assert_eq!((said.len(), talk.stack.population()), (1, (0, 0, 1)));
+    assert!(said[0].line.starts_with("SA"), "{said:?}");
+    let (value, _) = said[0].options.timestamps.expect("as in the SYN");
+    // What belongs to the old one is answered for it, and ends nothing.
+    talk.hears(seg("FA", 1, 2).ts(THEN + 50, 0));
+    assert_eq!((talk.take().len(), talk.stack.population()), (1, (0, 0, 1)));
+    let number = i64::from(said[0].header.seq - talk.iss);
+    talk.hears(seg("A", 9001, number + 1).ts(THEN + 101, value));
+    assert_eq!((talk.events(), talk.stack.population()), (vec!["Accepted".to_owned()], (1, 0, 0)));
 }
 
 #[test]
