@@ -180,7 +180,7 @@ impl Connection {
         connection
     }
 
-    fn new(now: Instant, flow: Flow, numbers: Numbers, mtu: usize, config: Config) -> Self {
+    pub(super) fn new(now: Instant, flow: Flow, numbers: Numbers, mtu: usize, config: Config) -> Self {
         let (mss, iss) = (handshake::local_mss(mtu), numbers.iss);
         let keep_alive = config.keep_alive.map(|after| after.max(MIN_KEEP_ALIVE));
         let config = Config { keep_alive, ..config };

@@ -8,19 +8,16 @@
 
 use super::config::Config;
 use super::congestion::{self, Congestion};
-use super::connection::{Connection, Due, Signals};
+use super::connection::{Connection, Due};
 use super::ecn::Ecn;
 use super::flow::Flow;
 use super::info::Tally;
-use super::pacing::Pacing;
+use super::isn::Numbers;
 use super::path_mtu::{self, PathMtu};
 use super::rack::{self, Rack};
 use super::receiver::{self, Receiver};
-use super::recovery::Recovery;
 use super::rtt::Rtt;
-use super::scoreboard::Scoreboard;
 use super::sender::{self, Sender};
-use super::sizing::Pressure;
 use super::state::State;
 use super::timers::{Timer, Timers};
 use super::timestamps::Timestamps;
@@ -104,11 +101,6 @@ impl Connection {
 }
 
 impl Dormant {
-    /// Which connection this is.
-    pub fn flow(&self) -> Flow {
-        self.flow
-    }
-
     /// The connection as it was.
     pub fn wake(&self) -> Connection {
         let mut timers = Timers::default();
@@ -117,50 +109,32 @@ impl Dormant {
         }
         let config = self.config;
         let snd = Sender::resume(&self.snd, config.first_send_buffer());
+        let path = PathMtu::resume(&self.path);
         let (una, mss) = (snd.una, u32::from(snd.mss));
-        let idle_since = self.last_data_sent;
+        // All the rest is as when a connection begins whose SYN was the last that was acknowledged.
+        let numbers = Numbers { iss: una - 1, ts_offset: 0 };
+        let new =
+            Connection::new(self.last_data_sent, self.flow, numbers, usize::from(path.current()), config);
         let mut connection = Connection {
-            flow: self.flow,
             state: self.state,
+            snd,
             rcv: Receiver::resume(&self.rcv, config.first_receive_buffer()),
             rtt: self.rtt.clone(),
-            board: Scoreboard::default(),
             rack: Rack::resume(&self.rack, una),
             congestion: Congestion::resume(&self.congestion, mss, config.congestion, config.pacing),
-            recovery: Recovery::new(una - 1),
-            pacing: Pacing::default(),
             ts: self.ts.clone(),
             ecn: self.ecn.clone(),
+            path,
             timers,
-            config,
-            pressure: Pressure::None,
-            signals: Signals::default(),
-            due: Due::default(),
-            cause: None,
-            is_released: false,
-            is_active: self.is_active,
-            syns_resent: 0,
-            is_syn_timed: true,
-            is_cwnd_limited: false,
-            is_window_limited: false,
-            stalled_since: None,
-            persist_backoff: 0,
-            keep_alive_probes: 0,
-            last_received: self.last_received,
-            last_data_sent: self.last_data_sent,
-            last_taken: idle_since,
-            uses_sack: self.uses_sack,
-            rto_from: idle_since,
-            probe_from: idle_since,
-            reorder_at: None,
-            notify_below: None,
-            challenges_full_at: self.challenges_full_at,
-            path: PathMtu::resume(&self.path),
-            peer_mss: self.peer_mss,
             opened: self.opened,
+            last_received: self.last_received,
+            challenges_full_at: self.challenges_full_at,
             tally: self.tally,
             counted: self.tally.mechanisms,
-            snd,
+            peer_mss: self.peer_mss,
+            is_active: self.is_active,
+            uses_sack: self.uses_sack,
+            ..new
         };
         connection.rcv.round.begin(self.last_received, connection.ts.value(self.last_received));
         connection.set_pace();

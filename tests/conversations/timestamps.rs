@@ -158,9 +158,8 @@ fn a_timeout_that_was_not_needed_is_taken_back() {
     assert!(report.cwnd as usize >= 10 * FULL);
 }
 
-#[test]
-fn a_cookie_that_comes_back_ends_the_wait() {
-    // RFC 6191 2, RFC 4987 3.6: when there is no room for a half-open connection, the wait lasts until the ACK is here.
+/// Such a connection in TIME-WAIT.
+fn waiting() -> Talk {
     let mut talk = stamped();
     talk.stream().shutdown();
     talk.take();
@@ -169,6 +168,13 @@ fn a_cookie_that_comes_back_ends_the_wait() {
     talk.stream().release();
     talk.passes_silently(100);
     talk.events();
+    talk
+}
+
+#[test]
+fn a_cookie_that_comes_back_ends_the_wait() {
+    // RFC 6191 2, RFC 4987 3.6: when there is no room for a half-open connection, the wait lasts until the ACK is here.
+    let mut talk = waiting();
     let tcp = talk.setup.tcp;
     talk.stack.listen(PORT, ListenConfig { tcp, backlog: 0, ..ListenConfig::default() });
     talk.hears(seg("S", 9000, 0).mss(1460).ts(THEN + 100, 0));
@@ -188,14 +194,7 @@ fn a_cookie_that_comes_back_ends_the_wait() {
 fn a_syn_with_a_newer_timestamp_ends_the_wait() {
     // RFC 6191 2: its sequence number may be lower then; with an older one it may not be higher either.
     for (seq, time, opens) in [(-50, THEN + 100, true), (1000, THEN + 1, false)] {
-        let mut talk = stamped();
-        talk.stream().shutdown();
-        talk.take();
-        talk.hears(seg("FA", 1, 2).ts(THEN + 50, 0));
-        talk.take();
-        talk.stream().release();
-        talk.take();
-        talk.passes_silently(100);
+        let mut talk = waiting();
         let syn = seg("S", seq, 0).mss(1460).ts(time, 0);
         talk.hears(syn);
         let said = talk.take();
