@@ -48,7 +48,7 @@ pub struct Server {
     http: Limits,
     memory: usize,
     tcp_memory: usize,
-    congestion: Algorithm,
+    tcp: tcp::Config,
     impair: spec::Both,
     seed: Option<Seed>,
     handler: Box<dyn Handler>,
@@ -92,7 +92,7 @@ impl Server {
             http: Limits::default(),
             memory: limits::GATHERED_BYTES,
             tcp_memory: limits::TCP_MEMORY,
-            congestion: Algorithm::default(),
+            tcp: tcp::Config::default(),
             impair: spec::Both::default(),
             seed: None,
             handler: Box::new(handler),
@@ -168,7 +168,14 @@ impl Server {
     /// How the congestion windows of its connections grow, and by how much a loss reduces them.
     #[must_use]
     pub fn congestion(self, congestion: Algorithm) -> Self {
-        Self { congestion, ..self }
+        Self { tcp: tcp::Config { congestion, ..self.tcp }, ..self }
+    }
+
+    /// Bytes that the buffers of a connection may grow to, either way.
+    #[must_use]
+    pub fn tcp_buffer(self, bytes: usize) -> Self {
+        let (send_buffer, receive_buffer) = (bytes, bytes);
+        Self { tcp: tcp::Config { send_buffer, receive_buffer, ..self.tcp }, ..self }
     }
 
     /// Makes the link worse than it is.
@@ -219,10 +226,7 @@ impl Server {
                 memory: self.tcp_memory,
             },
             port: self.port,
-            listen: ListenConfig {
-                tcp: tcp::Config { congestion: self.congestion, ..tcp::Config::default() },
-                ..ListenConfig::default()
-            },
+            listen: ListenConfig { tcp: self.tcp, ..ListenConfig::default() },
             http: self.http,
             memory: self.memory,
         };

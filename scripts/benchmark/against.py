@@ -92,7 +92,8 @@ def serving(place: Place, impair: str, seed: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if place.server is None:
             command = [str(place.taphouse), "serve", "--tap", "tap0", "--mtu", str(MTU), "--offload", "off",
-                       "--probe", "off", "--control", "none", "--impair", impair, "--seed", seed]
+                       "--probe", "off", "--control", "none", "--impair", impair, "--seed", seed,
+                       "--tcp-buffer", str(place.buffer // 1024)]
             server = _start(stack, place, "taphouse", place.client, command)
             _wait_for_word(place, "taphouse", "serving http", server)
         else:

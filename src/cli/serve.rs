@@ -103,6 +103,12 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     memory: u32,
 
+    /// KiB that the buffers of a connection may grow to, either way: as much as the path holds (its rate by its round
+    /// trip) twice
+    #[arg(long, value_name = "KIB", default_value_t = 4096)]
+    #[arg(value_parser = clap::value_parser!(u32).range(4..=1_048_576))]
+    tcp_buffer: u32,
+
     /// MiB that TCP may hold for all connections together, beyond 8 KiB of each. From a half on buffers grow no more;
     /// from 7/8 on new connections are refused
     #[arg(long, value_name = "MIB", default_value_t = 256)]
@@ -180,6 +186,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .max_connections(options.max_connections as usize)
         .limits(Limits { idle: options.idle_timeout, ..Limits::default() })
         .memory((options.memory as usize) << 20)
+        .tcp_buffer((options.tcp_buffer as usize) << 10)
         .tcp_memory((options.tcp_memory as usize) << 20)
         .impair(options.impair)
         .congestion(options.congestion)
