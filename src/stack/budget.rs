@@ -7,7 +7,7 @@
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::tcp;
-use crate::tcp::sizing::Pressure;
+use crate::tcp::pressure::Pressure;
 
 /// The budget.
 #[derive(Debug)]

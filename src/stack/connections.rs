@@ -13,7 +13,7 @@ use crate::mail::Address;
 use crate::tcp::connection::Signal;
 use crate::tcp::dormant::Dormant;
 use crate::tcp::info::ConnectionInfo;
-use crate::tcp::sizing::Pressure;
+use crate::tcp::pressure::Pressure;
 use crate::tcp::time_wait::Last;
 use crate::tcp::{Cause, Connection, State};
 use crate::time::Instant;

@@ -39,7 +39,7 @@ use crate::ip::subnet::Subnet;
 use crate::limits;
 use crate::rand::{KeyedHash, Purpose, Rng, Seed};
 use crate::tcp::handshake::HalfOpen;
-use crate::tcp::sizing::Pressure;
+use crate::tcp::pressure::Pressure;
 use crate::tcp::time_wait::TimeWaits;
 use crate::tcp::{self, Flow};
 use crate::time::Instant;

@@ -8,7 +8,7 @@ use crate::drops::Drop;
 use crate::fault::{self, Fault};
 use crate::tcp::ecn::Codepoint;
 use crate::tcp::handshake::{HalfOpen, Opening, Overdue, Peer};
-use crate::tcp::sizing::Pressure;
+use crate::tcp::pressure::Pressure;
 use crate::tcp::time_wait::{Entry, Last};
 use crate::tcp::{Config, Connection, Flow, Outcome, cookie, isn, timestamps};
 use crate::wire::ipv4;

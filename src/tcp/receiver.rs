@@ -9,9 +9,10 @@
 //! scaled windows. What stands behind a gap is told in blocks of SACK (`sack.rs`).
 
 use super::assembler::{Assembler, Full};
+use super::pressure::Room;
 use super::receive_buffer::ReceiveBuffer;
+use super::round::Round;
 use super::sack::Reported;
-use super::sizing::{Room, Round};
 use crate::fault::{self, Fault};
 use crate::wire::seq::SeqNum;
 use crate::wire::tcp_options::SackBlocks;

@@ -10,91 +10,11 @@
 //! what is read counts, so that nothing grows for a user who does not read. A window once offered is not taken back.
 
 use super::connection::Connection;
+use super::pressure::{Pressure, RESERVE, Room, reserve_left};
 use super::timestamps;
 use crate::fault::{self, Fault};
-use crate::limits;
 use crate::time::Instant;
 use crate::wire::tcp_options::Options;
-
-/// What a byte may take up in the worst case, in either buffer or behind a gap.
-const ROUNDING: usize = 512;
-
-/// How short the memory of all connections is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pressure {
-    /// There is enough.
-    #[default]
-    None,
-    /// Buffers do not grow any more.
-    Low,
-    /// Out-of-order data is thrown away, and buffers are as small as in the beginning.
-    High,
-    /// A connection has what is set apart for it, nothing waits behind gaps, and new connections are refused.
-    Full,
-}
-
-impl Pressure {
-    /// Bytes that a buffer may hold at most.
-    pub(super) fn ceiling(self) -> usize {
-        match self {
-            Self::None | Self::Low => usize::MAX,
-            Self::High => limits::BUFFER_START,
-            Self::Full => RESERVE / 2,
-        }
-    }
-}
-
-/// Bytes of a payload that there is memory for.
-#[derive(Clone, Copy, Debug)]
-pub struct Room {
-    /// In order.
-    pub(super) in_order: usize,
-    /// Behind a gap.
-    pub(super) behind_a_gap: usize,
-}
-
-impl Room {
-    pub(super) const UNLIMITED: Self = Self { in_order: usize::MAX, behind_a_gap: usize::MAX };
-}
-
-/// A round trip of what is received, and what the user took in it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Round {
-    began: Instant,
-    /// TSval of what left at its beginning.
-    stamp: u32,
-    taken: usize,
-    /// The most that was taken in a round trip.
-    most: usize,
-}
-
-impl Round {
-    /// The first begins.
-    pub(super) fn begin(&mut self, now: Instant, stamp: u32) {
-        (self.began, self.stamp, self.taken) = (now, stamp, 0);
-    }
-
-    /// The user has taken so many bytes.
-    pub(super) fn handle_taken(&mut self, len: usize) {
-        self.taken += len;
-    }
-
-    /// It is over. Gives what the buffer should hold, if that is more than before: twice what was taken, so that a loss
-    /// can be repaired meanwhile, and what a peer in slow start adds.
-    fn end(&mut self) -> Option<usize> {
-        let grown_by = self.taken.checked_sub(self.most).filter(|&by| by > 0)?;
-        self.most = self.taken;
-        Some(2 * self.taken + 4 * grown_by)
-    }
-}
-
-/// Bytes that are set apart for either direction.
-const RESERVE: usize = limits::CONNECTION_RESERVE / 2;
-
-/// What is left of them for one that takes up so much, less what may be lost to rounding up.
-fn reserve_left(memory: usize) -> usize {
-    RESERVE.saturating_sub(memory + ROUNDING)
-}
 
 impl Connection {
     /// How short memory is, as of now.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use taphouse::limits::{BUFFER_START, CONNECTION_RESERVE};
 use taphouse::stack::ListenConfig;
-use taphouse::tcp::sizing::Pressure;
+use taphouse::tcp::pressure::Pressure;
 use taphouse::tcp::{self, WriteError};
 
 use crate::harness::{PORT, Setup, Talk, seg};

@@ -10,7 +10,7 @@ use taphouse::drops::Drop;
 use taphouse::fault::{self, Fault};
 use taphouse::limits;
 use taphouse::tcp;
-use taphouse::tcp::sizing::Pressure;
+use taphouse::tcp::pressure::Pressure;
 use taphouse::time::Duration;
 use world::World;
 
