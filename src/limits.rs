@@ -61,7 +61,8 @@ pub const CONNECTION_RESERVE: usize = 8 << 10;
 /// Bytes of the buffers of all connections of a stack together, but for what is set apart. From a half of it on they
 /// grow no more, from three quarters on out-of-order data is thrown away. Beyond: `tcp_memory_full`.
 pub const TCP_MEMORY: usize = 256 << 20;
-/// Segments of one connection that are in flight. Beyond: nothing new leaves before an ACK.
+/// Segments of one connection that are in flight, where those that the peer has and that touch are one. Beyond: nothing
+/// new leaves before an ACK.
 pub const SEGMENTS_IN_FLIGHT: usize = 4096;
 /// Pieces of out-of-order data of one connection. Beyond: `tcp_reassembly_limit`; the peer sends it again.
 pub const OUT_OF_ORDER_PIECES: usize = 4096;

@@ -35,6 +35,8 @@ mod opening;
 mod opening_late;
 #[path = "conversations/options.rs"]
 mod options;
+#[path = "conversations/path_mtu.rs"]
+mod path_mtu;
 #[path = "conversations/pressure.rs"]
 mod pressure;
 #[path = "conversations/reassembly.rs"]

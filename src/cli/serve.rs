@@ -109,8 +109,8 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(4..=1_048_576))]
     tcp_buffer: u32,
 
-    /// MiB that TCP may hold for all connections together, beyond 8 KiB of each. From a half on buffers grow no more;
-    /// from 7/8 on new connections are refused
+    /// MiB that TCP may hold for all connections together, beyond 8 KiB of each. From a half on buffers grow no more,
+    /// from 3/4 on they are small and data behind gaps is thrown away, from 7/8 on new connections are refused
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     tcp_memory: u32,

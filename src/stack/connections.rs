@@ -186,7 +186,9 @@ impl Connections {
     fn wake(&mut self, index: u32) {
         let body = &mut self.slots[index as usize].body;
         if let Body::Dormant(dormant) = body {
-            *body = Body::Awake(Box::new(dormant.wake()));
+            let mut connection = Box::new(dormant.wake());
+            connection.set_pressure(self.budget.pressure());
+            *body = Body::Awake(connection);
             self.dormant -= 1;
             // So that it comes to rest again, whatever it was woken for.
             self.mark(index);

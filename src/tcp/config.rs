@@ -26,7 +26,8 @@ pub struct Config {
     pub send_buffer: usize,
     /// Bytes that may wait unread, once the buffer has grown: what the window offers.
     pub receive_buffer: usize,
-    /// Bytes that either buffer may hold in the beginning, and after an idle time.
+    /// Bytes that either buffer may hold in the beginning, and after an idle time. The SYN offers what its field can
+    /// say all the same.
     pub buffer_start: usize,
     /// How the congestion window grows, and by how much a loss reduces it.
     pub congestion: Algorithm,

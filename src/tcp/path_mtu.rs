@@ -116,10 +116,12 @@ impl PathMtu {
         if self.full_at.is_some_and(|at| now.since(at) < PROVEN) {
             return false;
         }
-        let (mtu, before) = (if self.current > BASE { BASE } else { FLOOR }, self.current);
+        let mtu = if self.current > BASE { BASE } else { FLOOR };
+        // Of what a search knows already an outage takes nothing.
+        let high = if self.is_searching { self.high } else { self.current - 1 };
         let is_less = !fault::is(Fault::NoBlackHoleDetection) && self.lower(mtu, now + SEARCH_AFTER);
         if is_less {
-            (self.is_searching, self.high) = (true, before - 1);
+            (self.is_searching, self.high) = (true, high);
         }
         is_less
     }
@@ -181,7 +183,7 @@ impl PathMtu {
 
     /// RFC 4821 7.3: goes on with the search, or rests until the path may have changed.
     fn search_on(&mut self, now: Instant, next: Instant) {
-        self.is_searching = self.high >= self.current + STEP;
+        self.is_searching = self.high.saturating_sub(self.current) >= STEP;
         self.raise_at = Some(if self.is_searching { next } else { now + RAISE_AFTER });
     }
 }
@@ -270,7 +272,7 @@ mod tests {
         (tried, path.current())
     }
 
-    fn sizes_between_are_found() {
+    fn assert_sizes_between_are_found() {
         for mtu in [1006, 1280, 1400, 1492, 1499] {
             let mut now = NOW;
             let (tried, found) = search(mtu, &mut now);
@@ -280,8 +282,33 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_that_lowers_twice_leaves_the_search_whole() {
+        let mut path = PathMtu::new(1500);
+        assert!(path.handle_black_hole(NOW) && path.handle_black_hole(NOW));
+        let now = NOW + SEARCH_AFTER;
+        while let Some(size) = path.poll_probe(now) {
+            path.handle_probe_sent(SeqNum(9), size);
+            path.handle_probe_delivered(now);
+        }
+        assert!(path.current() > 1480, "{}", path.current());
+    }
+
+    #[test]
+    fn the_largest_link_is_searched_too() {
+        let mut path = PathMtu::new(65_535);
+        assert!(path.handle_too_big(NOW, 65_530, 65_535));
+        path.handle_probe_sent(SeqNum(9), 65_535);
+        path.handle_probe_lost(NOW + RAISE_AFTER, Duration::ZERO);
+        assert_eq!(
+            path.poll_probe(NOW + RAISE_AFTER + SEARCH_AFTER),
+            None,
+            "there is little left to be found"
+        );
+    }
+
+    #[test]
     fn after_a_black_hole_the_size_that_gets_through_is_searched_for() {
-        sizes_between_are_found();
-        assert!(fault::is_noticed(Fault::NoPathSearch, sizes_between_are_found));
+        assert_sizes_between_are_found();
+        assert!(fault::is_noticed(Fault::NoPathSearch, assert_sizes_between_are_found));
     }
 }

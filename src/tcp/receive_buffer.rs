@@ -22,6 +22,8 @@ pub struct ReceiveBuffer {
     tail: BytesMut,
     len: usize,
     next_chunk: usize,
+    /// Bytes of the first chunk that were taken, and are held with the rest of it.
+    taken: usize,
     /// No room is kept for what may come.
     is_frugal: bool,
 }
@@ -35,7 +37,7 @@ impl ReceiveBuffer {
     /// Bytes of memory that it takes up.
     pub fn memory(&self) -> usize {
         let places = self.chunks.capacity() * size_of::<Bytes>() + self.chunks.len() * SHARED;
-        self.len - self.tail.len() + self.tail.capacity() + places
+        self.taken + self.len - self.tail.len() + self.tail.capacity() + places
     }
 
     /// There are none.
@@ -77,7 +79,13 @@ impl ReceiveBuffer {
             self.close_tail();
         }
         let first = self.chunks.front_mut()?;
-        let chunk = if most < first.len() { first.split_to(most) } else { self.chunks.pop_front()? };
+        let chunk = if most < first.len() {
+            self.taken += most;
+            first.split_to(most)
+        } else {
+            self.taken = 0;
+            self.chunks.pop_front()?
+        };
         self.len -= chunk.len();
         self.drop_spare(if self.is_frugal { usize::MAX } else { MAX_CHUNK / 4 });
         Some(chunk)

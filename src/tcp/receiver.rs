@@ -27,8 +27,10 @@ const MIN_FULL: usize = 536;
 pub struct Receiver {
     /// RCV.NXT: the next sequence number expected.
     pub nxt: SeqNum,
-    /// RCV.NXT + RCV.WND as last offered.
+    /// RCV.NXT + RCV.WND: the furthest that was offered.
     right_edge: SeqNum,
+    /// What was offered last, which is behind that where it was rounded down.
+    told_edge: SeqNum,
     /// RCV.UP: where the peer's urgent data ends.
     up: Option<SeqNum>,
     /// Rcv.Wind.Shift.
@@ -102,6 +104,7 @@ impl Receiver {
         Self {
             nxt: SeqNum(0),
             right_edge: SeqNum(0),
+            told_edge: SeqNum(0),
             up: None,
             shift: 0,
             capacity,
@@ -141,6 +144,7 @@ impl Receiver {
         Self {
             nxt,
             right_edge,
+            told_edge: right_edge,
             shift,
             received,
             fin: is_finished.then_some(nxt - 1),
@@ -172,6 +176,7 @@ impl Receiver {
     pub fn start(&mut self, irs: SeqNum, offered: u16) {
         self.nxt = irs + 1;
         self.right_edge = self.nxt + u32::from(offered);
+        self.told_edge = self.right_edge;
     }
 
     /// RCV.WND as last offered.
@@ -233,6 +238,9 @@ impl Receiver {
             return Received::NoRoom;
         }
         let is_in_order = seq == self.nxt;
+        if is_in_order && payload.len() > room.in_order {
+            self.owe(Acknowledge::Now);
+        }
         let payload = if is_in_order { &payload[..payload.len().min(room.in_order)] } else { payload };
         if payload.is_empty() || (!is_in_order && payload.len() > room.behind_a_gap) {
             self.owe(Acknowledge::Now);
@@ -390,13 +398,13 @@ impl Receiver {
         // 7323 2.4).
         let rounded_up = self.window().div_ceil(1 << self.shift).min(0xffff);
         let edge = self.nxt + (rounded_up << self.shift);
-        let slack = (self.capacity() as u32 / 16).max(1 << self.shift);
-        let furthest = self.first_unread() + self.capacity() as u32 + slack;
-        if edge.gt(self.right_edge) && edge.gt(furthest) {
-            return (self.window() >> self.shift).min(0xffff) as u16;
-        }
-        self.right_edge = self.right_edge.max(edge);
-        rounded_up as u16
+        let capacity = self.capacity().min(0xffff << self.shift) as u32;
+        let furthest = self.first_unread() + capacity + (capacity / 16).max(1 << self.shift);
+        let is_too_much = edge.gt(self.right_edge) && edge.gt(furthest);
+        let field = if is_too_much { (self.window() >> self.shift).min(0xffff) } else { rounded_up };
+        self.told_edge = self.nxt + (field << self.shift);
+        self.right_edge = self.right_edge.max(self.told_edge);
+        field as u16
     }
 
     /// Forgets everything that was received: nobody will read it. The end is then not reached either: a stream
@@ -439,11 +447,13 @@ impl Receiver {
     /// when the window was all but closed, otherwise a good part of the buffer.
     fn wants_window_update(&self) -> bool {
         let free_edge = self.free_edge();
-        if free_edge.le(self.right_edge) {
+        // What has come since may stand beyond what was told last.
+        let told = self.told_edge.max(self.nxt);
+        if free_edge.le(told) {
             return false;
         }
-        let opened = (free_edge - self.right_edge) as usize;
-        let is_nearly_closed = (self.window() as usize) < 2 * self.full;
+        let opened = (free_edge - told) as usize;
+        let is_nearly_closed = ((told - self.nxt) as usize) < 2 * self.full;
         let step = if is_nearly_closed { 2 * self.full } else { self.capacity() / 4 };
         opened >= step.min(self.capacity() / 2) || fault::is(Fault::SillyWindowReceiver)
     }

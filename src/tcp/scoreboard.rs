@@ -31,8 +31,8 @@ pub struct Sent {
     pub fate: Fate,
     /// It left more than once.
     pub is_resent: bool,
-    /// How many it was when it was sent.
-    count: u16,
+    /// How many segments it stands for, [`COUNTED`] at most.
+    count: u8,
 }
 
 /// What is known of a segment.
@@ -59,6 +59,8 @@ pub struct Scoreboard {
     first_in_flight: usize,
 }
 
+/// Nobody asks whether the peer has more segments than these out of order (RFC 5681 3.2, RFC 8985 6.2).
+const COUNTED: u8 = 3;
 /// Beyond so many places the memory is given back once nothing is in flight.
 const KEPT: usize = 64;
 
@@ -83,7 +85,7 @@ impl Scoreboard {
         self.sacked_bytes
     }
 
-    /// Segments that the peer has out of order.
+    /// Segments that the peer has out of order, of those that touch [`COUNTED`] at most.
     pub fn sacked_segments(&self) -> u32 {
         self.sacked_segments
     }
@@ -186,7 +188,9 @@ impl Scoreboard {
                 _ => whole.at.max(joined.at),
             };
             whole.is_resent |= joined.is_resent;
-            whole.count += joined.count;
+            let both = whole.count + joined.count;
+            whole.count = both.min(COUNTED);
+            self.sacked_segments -= u32::from(both - whole.count);
         }
         self.segments[first] = whole;
         self.search_from(first + 1);
@@ -238,7 +242,7 @@ impl Scoreboard {
     /// The peer has thrown away what it had out of order (RFC 2018 8).
     pub fn clear_sacked(&mut self) {
         for segment in self.segments.iter_mut().filter(|s| s.fate == Fate::Sacked) {
-            segment.fate = Fate::InFlight;
+            (segment.fate, segment.count) = (Fate::InFlight, 1);
         }
         (self.sacked_bytes, self.sacked_segments) = (0, 0);
         self.search_from(0);
@@ -278,7 +282,7 @@ impl Scoreboard {
         Some((index, self.start(una, index), self.segments[index].end))
     }
 
-    /// The segment at `index`, which the peer has not reported, leaves again, from its beginning `start` up to `end`.
+    /// The segment at `index`, which the peer does not have, leaves again, from its beginning `start` up to `end`.
     /// What remains of it behind `end` becomes a segment of its own.
     pub fn handle_resent(&mut self, now: Instant, index: usize, start: SeqNum, end: SeqNum) {
         self.first_in_flight = self.first_in_flight.min(index);
@@ -304,6 +308,12 @@ impl Scoreboard {
         let index = self.segments.partition_point(|s| s.end.lt(end));
         let found = self.segments.get(index).filter(|s| s.end == end && s.fate == Fate::Lost);
         found.map_or(0, |segment| segment.end - self.start(una, index))
+    }
+
+    /// The peer has what stands before `end`, out of order.
+    pub fn has_sacked(&self, end: SeqNum) -> bool {
+        let index = self.segments.partition_point(|s| s.end.lt(end));
+        self.segments.get(index).is_some_and(|s| s.fate == Fate::Sacked)
     }
 
     /// The last segment left at this moment, for the first time.
@@ -369,9 +379,9 @@ mod tests {
         assert_eq!(sack(&mut board, UNA, 1000, 2500), [1000]);
         assert_eq!(sack(&mut board, UNA, 900, 3000), [2000], "the first is covered in part");
         assert_eq!(sack(&mut board, UNA, 1000, 9000), [3000, 4000]);
-        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (4000, 4));
+        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (4000, 3));
         assert_eq!(ack(&mut board, 0, 1500), [(0, Fate::InFlight)]);
-        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (3500, 4));
+        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (3500, 3));
         assert_eq!(ack(&mut board, 1500, 5000), [(1500, Fate::Sacked)], "one by now");
         assert_eq!((board.sacked_bytes(), board.sacked_segments(), board.len()), (0, 0, 0));
     }
@@ -441,6 +451,30 @@ mod tests {
         assert_eq!(board.lost_bytes(), 0);
     }
 
+    #[test]
+    fn a_run_counts_for_three_whatever_becomes_of_it() {
+        // Segments of a byte, more than would fit any small number, reported one by one from behind.
+        let mut board = Scoreboard::default();
+        const MANY: u32 = 100_000;
+        (1..=MANY).for_each(|n| board.handle_sent(at(1), UNA + n));
+        (1..MANY).rev().for_each(|n| drop(sack(&mut board, UNA, n, MANY)));
+        assert_eq!((board.sacked_bytes(), board.sacked_segments(), board.len()), (MANY - 1, 3, 2));
+        // The peer has thrown it away: each piece that is sent again is one.
+        board.clear_sacked();
+        board.mark_lost(UNA, |_, _| Verdict::Lost);
+        for n in 0..10 {
+            let (index, start, _) = board.next_lost(UNA).unwrap();
+            board.handle_resent(at(2), index, start, start + 1);
+            assert_eq!(start, UNA + n);
+        }
+        sack(&mut board, UNA, 4, 5);
+        assert_eq!(board.sacked_segments(), 1);
+        sack(&mut board, UNA, 4, 10);
+        assert_eq!(board.sacked_segments(), 3);
+        ack(&mut board, 0, 10);
+        assert_eq!((board.sacked_bytes(), board.sacked_segments()), (0, 0));
+    }
+
     /// The same with a segment for each that was sent, and a search from the beginning each time.
     #[derive(Default)]
     struct Model(Vec<(u32, Fate)>);
@@ -503,9 +537,9 @@ mod tests {
                         }
                     }
                 }
-                let sums = (board.sacked_bytes(), board.sacked_segments() * 1000, board.lost_bytes());
                 let sacked = model.bytes(Fate::Sacked);
-                prop_assert_eq!(sums, (sacked, sacked, model.bytes(Fate::Lost)));
+                let sums = (board.sacked_bytes(), board.sacked_segments().min(3), board.lost_bytes());
+                prop_assert_eq!(sums, (sacked, (sacked / 1000).min(3), model.bytes(Fate::Lost)));
                 let fates = |until: usize| board.segments.range(..until.min(board.len())).map(|s| s.fate);
                 prop_assert!(!fates(board.first_lost).any(|fate| fate == Fate::Lost));
                 prop_assert!(!fates(board.first_in_flight).any(|fate| fate == Fate::InFlight));

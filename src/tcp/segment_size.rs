@@ -56,15 +56,17 @@ impl Connection {
         let may_probe = |len: &usize| {
             self.uses_sack
                 && self.recovery.is_open()
+                && self.board.lost_bytes() == 0
                 && self.snd.unsent() > len + 3 * room
-                && (self.pipe() as usize + len + 3 * room) <= self.congestion.window() as usize
+                && self.pipe() as usize + len + 3 * room <= self.congestion.window() as usize
+                && self.snd.flight() as usize + len + 3 * room <= self.snd.wnd as usize
         };
         probe.filter(may_probe).map_or(room, |len| len - self.rcv.sack_len(self.ts.is_on()))
     }
 
     /// RFC 4821 7.6.1: the larger segment that probes the path has arrived.
     pub(super) fn judge_path_probe_delivered(&mut self, now: Instant) {
-        if self.path.probe().is_some_and(|end| self.snd.una.ge(end)) {
+        if self.path.probe().is_some_and(|end| self.snd.una.ge(end) || self.board.has_sacked(end)) {
             self.path.handle_probe_delivered(now);
             self.handle_path_mtu();
         }
@@ -93,13 +95,16 @@ impl Connection {
 
     /// RFC 4821 7.7: a full segment that does not get through for the third time may be too large.
     pub(super) fn detect_black_hole(&mut self, now: Instant) {
+        let first_end = self.board.first().map(|first| first.end);
         if self.path.probe().is_some() {
-            // 7.6.3.
-            return self.path.handle_probe_lost(now, self.probe_pause() * 5);
+            if self.path.probe() == first_end {
+                // 7.6.3.
+                return self.path.handle_probe_lost(now, self.probe_pause() * 5);
+            }
+            self.path.handle_probe_inconclusive();
         }
         let is_repeated = self.recovery.is_after_timeout() && self.rtt.backoff() > 2;
-        let first = self.board.first().map_or(0, |first| first.end - self.snd.una);
-        let is_full = first >= u32::from(self.snd.mss);
+        let is_full = first_end.is_some_and(|end| end - self.snd.una >= u32::from(self.snd.mss));
         if is_repeated && is_full && self.path.handle_black_hole(now) {
             log::debug!("{:?} tries smaller segments", self.flow);
             self.tally.mechanisms.mtu_reductions += 1;

@@ -184,8 +184,8 @@ impl Connection {
             return None;
         }
         self.probe_from = now;
-        if len > usize::from(self.snd.mss) {
-            let larger = len + self.rcv.sack_len(self.ts.is_on()) - usize::from(self.snd.mss);
+        let larger = (len + self.rcv.sack_len(self.ts.is_on())).saturating_sub(usize::from(self.snd.mss));
+        if larger > 0 {
             self.path.handle_probe_sent(self.snd.nxt + len as u32, self.path.current() + larger as u16);
         }
         Some(self.send_new(now, len, fin, payload))

@@ -318,9 +318,14 @@ impl Talk {
 
     /// An ICMP error arrives about a segment that began at `seq` of the host.
     pub(crate) fn hears_icmp(&mut self, message: Message, seq: i64) {
+        self.hears_icmp_about(message, seq, 0);
+    }
+
+    /// The same, about a segment with `len` bytes of payload.
+    pub(crate) fn hears_icmp_about(&mut self, message: Message, seq: i64, len: usize) {
         let mut quote = [0; ipv4::HEADER_LEN + 8];
         let ip = ipv4::Header::new(protocol::TCP, HOST, PEER);
-        ip.emit(HEADER_LEN, quote.first_chunk_mut().expect("it is longer"));
+        ip.emit(HEADER_LEN + len, quote.first_chunk_mut().expect("it is longer"));
         quote[20..22].copy_from_slice(&PORT.to_be_bytes());
         quote[22..24].copy_from_slice(&PEER_PORT.to_be_bytes());
         quote[24..28].copy_from_slice(&self.iss.0.wrapping_add(seq as u32).to_be_bytes());
