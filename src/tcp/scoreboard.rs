@@ -31,7 +31,7 @@ pub struct Sent {
     pub fate: Fate,
     /// It left more than once.
     pub is_resent: bool,
-    /// How many segments it stands for, [`COUNTED`] at most.
+    /// How many segments it stands for, `COUNTED` at most.
     count: u8,
 }
 
@@ -85,7 +85,7 @@ impl Scoreboard {
         self.sacked_bytes
     }
 
-    /// Segments that the peer has out of order, of those that touch [`COUNTED`] at most.
+    /// Segments that the peer has out of order; of those that touch, three at most.
     pub fn sacked_segments(&self) -> u32 {
         self.sacked_segments
     }
