@@ -238,14 +238,14 @@ impl Receiver {
             return Received::NoRoom;
         }
         let is_in_order = seq == self.nxt;
-        if is_in_order && payload.len() > room.in_order {
+        let most = if is_in_order { room.in_order } else { room.behind_a_gap };
+        if payload.len() > most {
             self.owe(Acknowledge::Now);
+            if !is_in_order || most == 0 {
+                return Received::NoMemory;
+            }
         }
-        let payload = if is_in_order { &payload[..payload.len().min(room.in_order)] } else { payload };
-        if payload.is_empty() || (!is_in_order && payload.len() > room.behind_a_gap) {
-            self.owe(Acknowledge::Now);
-            return Received::NoMemory;
-        }
+        let payload = &payload[..payload.len().min(most)];
         if !is_in_order && fault::is(Fault::NoReassembly) {
             return Received::NoRoom;
         }
