@@ -3,13 +3,14 @@
 //! The state CLOSED is the stack's (no connection, so a RST), LISTEN and TIME-WAIT have entries of their own.
 
 use super::acknowledgment::Acknowledgment;
-use super::connection::{Connection, Signal};
+use super::connection::Connection;
 use super::ecn::Codepoint;
 use super::error::Cause;
 use super::handshake::Peer;
 use super::receiver::Received;
 use super::recovery::{Frto, Phase};
 use super::scoreboard::{Sent, Verdict};
+use super::signal::Signal;
 use super::state::{State, Step};
 use super::timestamps::Echo;
 use crate::drops::Drop;

@@ -23,6 +23,7 @@ use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
 use super::sender::Sender;
+use super::signal::{Signal, Signals};
 use super::state::{State, Step};
 use super::time_wait::Last;
 use super::timers::{Timer, Timers};
@@ -41,45 +42,6 @@ const MIN_KEEP_ALIVE: Duration = Duration::from_secs(1);
 const FIN_WAIT_2: Duration = Duration::from_secs(60);
 /// Bytes a second that a peer must take of what is queued when the user is gone.
 const ORPHAN_RATE: u64 = 1024;
-
-/// What the user should know. Each is told once, until it happens again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// The handshake is over.
-    Connected,
-    /// There is something to read, or the end.
-    Readable,
-    /// There is as much room as was asked for.
-    Writable,
-    /// The peer has urgent data.
-    Urgent,
-    /// The user's alarm.
-    Alarm,
-    /// The network reports trouble that may pass (RFC 9293 SHLD-25, MUST-47).
-    Trouble,
-    /// The connection is at its end.
-    Closed,
-}
-
-/// A set of them, in a byte: whether there are any is asked for each segment, more than once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signals(u8);
-
-impl Signals {
-    /// There are none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// This is one of them.
-    pub fn has(self, signal: Signal) -> bool {
-        self.0 & 1 << signal as u8 != 0
-    }
-
-    pub(super) fn add(&mut self, signal: Signal) {
-        self.0 |= 1 << signal as u8;
-    }
-}
 
 /// One connection.
 #[derive(Debug)]
@@ -362,11 +324,6 @@ impl Connection {
     /// Unread bytes up to the end of the peer's urgent data.
     pub fn urgent(&self) -> Option<usize> {
         self.rcv.urgent()
-    }
-
-    /// Bytes that [`write`](Self::write) would take.
-    pub fn room(&self) -> usize {
-        self.send_room()
     }
 
     /// Bytes queued and not yet acknowledged.

@@ -30,6 +30,7 @@ pub mod sack;
 pub mod scoreboard;
 pub mod send_buffer;
 pub mod sender;
+pub mod signal;
 pub mod state;
 pub mod time_wait;
 pub mod timers;

@@ -57,9 +57,9 @@ impl Connection {
         self.snd.capacity.min(self.pressure.ceiling())
     }
 
-    /// Bytes that the user may add to what is queued. What is set apart for sending is enough to go on: while nothing
-    /// is queued there is room, and what is queued brings ACKs.
-    pub(super) fn send_room(&self) -> usize {
+    /// Bytes that [`write`](Self::write) would take. What is set apart for sending is enough to go on: while nothing is
+    /// queued there is room, and what is queued brings ACKs.
+    pub fn room(&self) -> usize {
         let room = self.send_capacity().saturating_sub(self.snd.buffer.len());
         if self.pressure < Pressure::Full || fault::is(Fault::MemoryUnlimited) {
             return room;
@@ -81,8 +81,8 @@ impl Connection {
         }
     }
 
-    /// Throws away what waits behind gaps, as memory is short: all that is beyond what is set apart, and when there is
-    /// nothing else, everything. Gives the number of bytes.
+    /// Throws away what waits behind gaps, as memory is short, if what was received takes up more than is set apart for
+    /// it, or memory is full. Gives the number of bytes.
     pub fn prune(&mut self) -> usize {
         let is_beyond = self.rcv.memory() > RESERVE || self.pressure == Pressure::Full;
         if is_beyond { self.rcv.prune() } else { 0 }

@@ -3,11 +3,12 @@
 //!
 //! Nothing is sent here: what is due is noted, and leaves through `poll_segment`.
 
-use super::connection::{Connection, Signal};
+use super::connection::Connection;
 use super::error::Cause;
 use super::recovery::{Frto, Phase};
 use super::rtt::MIN_VARIANCE;
 use super::scoreboard::{Fate, Verdict};
+use super::signal::Signal;
 use super::state::State;
 use super::timers::Timer;
 use crate::fault::{self, Fault};

@@ -184,7 +184,7 @@ impl Connection {
             return None;
         }
         self.probe_from = now;
-        let larger = (len + self.rcv.sack_len(self.ts.is_on())).saturating_sub(usize::from(self.snd.mss));
+        let larger = len.saturating_sub(self.room_in_segment());
         if larger > 0 {
             self.path.handle_probe_sent(self.snd.nxt + len as u32, self.path.current() + larger as u16);
         }
