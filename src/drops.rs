@@ -178,10 +178,10 @@ drops! {
     TcpResetLimited = "tcp_reset_limited",
     /// A SYN while the backlog of half-open connections is full.
     TcpBacklogFull = "tcp_backlog_full",
-    /// A connection to a port whose user has not heard of so many others yet.
-    TcpAcceptQueueFull = "tcp_accept_queue_full",
-    /// A SYN, or the end of a handshake, while the accept queue or the connection table is full.
+    /// A SYN, or the end of a handshake, while the connection table is full.
     TcpConnectionLimit = "tcp_connection_limit",
+    /// The same, while the user of the port has not heard of so many other connections yet.
+    TcpAcceptQueueFull = "tcp_accept_queue_full",
     /// Out-of-order data beyond what is held for one connection.
     TcpReassemblyLimit = "tcp_reassembly_limit",
     /// There is no memory for the data, or for one more connection (`limits::TCP_MEMORY`).

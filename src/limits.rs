@@ -59,7 +59,7 @@ pub const BUFFER_START: usize = 64 << 10;
 /// Beyond, when it is: `tcp_memory_full`, `WriteError::Blocked`.
 pub const CONNECTION_RESERVE: usize = 8 << 10;
 /// Bytes of the buffers of all connections of a stack together, but for what is set apart. From a half of it on they
-/// grow no more, from three quarters on out-of-order data is thrown away. Beyond: `tcp_memory_full`.
+/// grow no more, from three quarters on out-of-order data is thrown away. Beyond seven eighths: `tcp_memory_full`.
 pub const TCP_MEMORY: usize = 256 << 20;
 /// Segments of one connection that are in flight, where those that the peer has and that touch are one. Beyond: nothing
 /// new leaves before an ACK.

@@ -102,7 +102,7 @@ fn totals(tally: &info::Tally) -> Map<String, Json> {
         segments_resent,
         mechanisms,
     } = tally;
-    let told = json!({
+    let Json::Object(told) = json!({
         "bytes_sent": bytes_sent,
         "bytes_resent": bytes_resent,
         "segments_received": segments_received,
@@ -116,8 +116,10 @@ fn totals(tally: &info::Tally) -> Map<String, Json> {
         "ecn_reductions": mechanisms.ecn_reductions,
         "dsacks": mechanisms.dsacks,
         "mtu_reductions": mechanisms.mtu_reductions,
-    });
-    told.as_object().expect("made above").clone()
+    }) else {
+        unreachable!("it is written as an object");
+    };
+    told
 }
 
 fn timers_left(timers: &[(&'static str, Duration)]) -> Map<String, Json> {
