@@ -53,6 +53,15 @@ pub(crate) struct Peer {
     pub(crate) to_write: usize,
 }
 
+fn address_of(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(198, 18, 1 + (number / 250) as u8, 1 + (number % 250) as u8)
+}
+
+fn number_of(address: Ipv4Addr) -> usize {
+    let [_, _, high, low] = address.octets();
+    (usize::from(high) - 1) * 250 + usize::from(low) - 1
+}
+
 impl World {
     pub(crate) fn new(memory: usize, max_connections: usize) -> Self {
         let config = Config {
@@ -131,18 +140,18 @@ impl World {
 
     /// The application writes to a peer, as much as is taken.
     pub(crate) fn write(&mut self, number: usize) {
-        let Some(id) = self.peers[number].id else { return };
-        loop {
-            let piece = self.peers[number].to_write.min(PIECE);
-            if piece == 0 {
-                break;
-            }
-            match self.stack.stream(id).write(Bytes::from(vec![7; piece])) {
-                Ok(taken) => self.peers[number].to_write -= taken,
-                Err(_) => break,
-            }
+        if let Some(id) = self.peers[number].id {
+            self.fill(number, id);
         }
         self.run();
+    }
+
+    fn fill(&mut self, number: usize, id: ConnId) {
+        while self.peers[number].to_write > 0 {
+            let piece = self.peers[number].to_write.min(PIECE);
+            let Ok(taken) = self.stack.stream(id).write(Bytes::from(vec![7; piece])) else { return };
+            self.peers[number].to_write -= taken;
+        }
     }
 
     /// Segments leave and are heard, and what follows from it, until there is nothing more to say.
@@ -174,8 +183,8 @@ impl World {
         let packet = ipv4::Packet::parse(&self.packet).expect("the host is correct");
         let (dst, bytes) = (packet.header.dst, &self.packet[packet.header_len..]);
         let segment = Segment::parse(HOST, dst, bytes).expect("the host is correct");
-        let [_, _, high, low] = dst.octets();
-        let peer = &mut self.peers[(usize::from(high) - 1) * 250 + usize::from(low) - 1];
+        let number = number_of(dst);
+        let peer = &mut self.peers[number];
         let Header { flags, seq, ack, window, .. } = segment.header;
         let len = (bytes.len() - segment.header_len) as u32;
         if flags.has(Flags::SYN) {
@@ -193,23 +202,21 @@ impl World {
         if seq.le(peer.next) && peer.next.lt(seq + len) {
             peer.next = seq + len;
         }
-        let number = (usize::from(high) - 1) * 250 + usize::from(low) - 1;
         (len > 0 && peer.acknowledges).then_some(number)
     }
 
     fn handle(&mut self, event: Event) {
         let (id, is_over) = match event {
             Event::Accepted { id, .. } => {
-                let [_, _, high, low] = self.stack.stream(id).remote().ip().octets();
-                self.peers[(usize::from(high) - 1) * 250 + usize::from(low) - 1].id = Some(id);
+                let number = number_of(*self.stack.stream(id).remote().ip());
+                self.peers[number].id = Some(id);
                 return;
             }
             Event::Readable(id) | Event::Writable(id) => (id, false),
             Event::Closed(id, _) => (id, true),
             _ => return,
         };
-        let [_, _, high, low] = self.stack.stream(id).remote().ip().octets();
-        let number = (usize::from(high) - 1) * 250 + usize::from(low) - 1;
+        let number = number_of(*self.stack.stream(id).remote().ip());
         if is_over {
             self.peers[number].id = None;
             return self.stack.stream(id).release();
@@ -219,13 +226,7 @@ impl World {
         {
             self.peers[number].read += chunk.len();
         }
-        while self.peers[number].to_write > 0 {
-            let piece = self.peers[number].to_write.min(PIECE);
-            match self.stack.stream(id).write(Bytes::from(vec![7; piece])) {
-                Ok(taken) => self.peers[number].to_write -= taken,
-                Err(_) => break,
-            }
-        }
+        self.fill(number, id);
     }
 
     fn give(&mut self, number: usize, flags: Flags, seq: SeqNum, options: &Options, payload: &[u8]) {
@@ -234,7 +235,7 @@ impl World {
     }
 
     fn hand_in(&mut self, number: usize, flags: Flags, seq: SeqNum, options: &Options, payload: &[u8]) {
-        let src = Ipv4Addr::new(198, 18, 1 + (number / 250) as u8, 1 + (number % 250) as u8);
+        let src = address_of(number);
         let peer = &self.peers[number];
         let ack = if flags.has(Flags::ACK) { peer.next } else { SeqNum(0) };
         let (src_port, dst_port) = (PEER_PORT, PORT);
