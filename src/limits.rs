@@ -77,10 +77,14 @@ pub const FRAMES_PER_TURN: usize = 64;
 pub const GATHERED_BYTES: usize = 256 << 20;
 /// Letters on their way to the connections of a shard. Beyond: not taken, and the sender is told.
 pub const LETTERS: usize = 65_536;
-/// Jobs of a shard that wait or are at work. Beyond: 503.
+/// Jobs of a shard that mostly wait, in its queue or at work. Beyond: 503.
 pub const JOBS: usize = 1024;
-/// Threads for jobs.
+/// Threads for such jobs.
 pub const WORKERS: usize = 2;
+/// Jobs of a shard that keep a core busy, in their queue or at work. Beyond: 503.
+pub const COMPUTING_JOBS: usize = 64;
+/// Threads for such jobs at most; no more than half the cores, so that the loop has one.
+pub const COMPUTING_WORKERS: usize = 4;
 
 // --- HTTP ----------------------------------------------------------------------------------------------
 

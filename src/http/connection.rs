@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use super::access::Entry;
 use super::body::Decoder;
 use super::date::Date;
-use super::handler::{BodySink, Handler, House, Job, Outcome};
+use super::handler::{BodySink, Handler, House, Job, Lane, Outcome};
 use super::head::{self, Request, Version, refuse};
 use super::response::{BodySource, Framing};
 use super::scanner::{Scan, Scanner};
@@ -69,7 +69,17 @@ pub struct Scope<'a> {
 
 /// Which request a job belongs to: one whose request is over comes back too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct Ticket {
+    request: u64,
+    lane: Lane,
+}
+
+impl Ticket {
+    /// Whom its job waited behind.
+    pub fn lane(self) -> Lane {
+        self.lane
+    }
+}
 
 /// The machine.
 pub struct Connection {
@@ -309,12 +319,12 @@ impl Connection {
 
     /// Slow work that the handler has asked for: whoever takes it answers by [`handle_job`](Self::handle_job).
     pub fn poll_job(&mut self) -> Option<(Ticket, Job)> {
-        self.job.take().map(|job| (Ticket(self.requests), job))
+        self.job.take().map(|job| (Ticket { request: self.requests, lane: job.lane() }, job))
     }
 
     /// A job has said what to do. One that comes too late is ignored.
     pub fn handle_job(&mut self, scope: &mut Scope<'_>, ticket: Ticket, outcome: Outcome) {
-        if !matches!(self.phase, Phase::Later { .. }) || ticket != Ticket(self.requests) {
+        if !matches!(self.phase, Phase::Later { .. }) || ticket.request != self.requests {
             return;
         }
         let Phase::Later { ask } = std::mem::replace(&mut self.phase, Phase::Over) else { return };

@@ -60,7 +60,9 @@ impl Outcome {
         match self {
             Self::Respond(response) => Self::Respond(change(response)),
             Self::Read(sink) => Self::Read(Box::new(Mapped { sink, change })),
-            Self::Later(job) => Self::Later(Job::new(move || job.run().map(change))),
+            Self::Later(job) => {
+                Self::Later(Job { lane: job.lane, ..Job::new(move || job.run().map(change)) })
+            }
             Self::Upgrade(upgrade) => Self::Upgrade(upgrade),
         }
     }
@@ -105,17 +107,39 @@ impl<T: IntoOutcome, E: IntoOutcome> IntoOutcome for Result<T, E> {
 }
 
 /// Slow work, which owns all that it needs. It runs beside the loop, on a thread for such work.
-pub struct Job(Box<dyn FnOnce() -> Outcome + Send>);
+pub struct Job {
+    work: Box<dyn FnOnce() -> Outcome + Send>,
+    lane: Lane,
+}
+
+/// Whom a job waits behind. Each lane has a queue and threads of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Work that mostly waits: for a file, a database.
+    Waiting,
+    /// Work that keeps a core busy: the hash of a password. Few of these are done at once, and few may wait.
+    Computing,
+}
 
 impl Job {
-    /// Work that ends with what is to be done then.
+    /// Work that mostly waits, and ends with what is to be done then.
     pub fn new<R: IntoOutcome>(work: impl FnOnce() -> R + Send + 'static) -> Self {
-        Self(Box::new(move || work().into_outcome()))
+        Self { work: Box::new(move || work().into_outcome()), lane: Lane::Waiting }
+    }
+
+    /// Work that keeps a core busy.
+    pub fn computing<R: IntoOutcome>(work: impl FnOnce() -> R + Send + 'static) -> Self {
+        Self { lane: Lane::Computing, ..Self::new(work) }
+    }
+
+    /// Whom it waits behind.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Does it, here and now.
     pub fn run(self) -> Outcome {
-        (self.0)()
+        (self.work)()
     }
 }
 

@@ -42,7 +42,7 @@ pub use content::{Content, Part, collect};
 pub use cookie::{CookieError, SameSite, SetCookie, cookies};
 pub use cors::Cors;
 pub use date::Date;
-pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Outcome, Wake};
+pub use handler::{BodySink, Handler, House, IntoOutcome, Job, Lane, Outcome, Wake};
 pub use head::{Method, Refusal, Request, Version};
 pub use multipart::{Event as FormEvent, Multipart, PartHead, boundary_of};
 pub use pipe::{PipeError, PipeWriter, pipe};

@@ -74,6 +74,7 @@ impl Seat {
             Parcel::Send(prepared) => {
                 let _ = self.connection.send_prepared(scope, &prepared);
             }
+            Parcel::Wake => self.with_handler(scope, |handler, socket| handler.handle_wake(socket)),
             Parcel::Close(code, reason) => self.connection.close(scope.now.mono, code, &reason),
         }
     }

@@ -236,8 +236,8 @@ impl<L: Link> Shard<L> {
     fn deliver(&mut self, now: Now) {
         for _ in 0..limits::LETTERS {
             let Some((to, letter)) = self.post.take() else { break };
-            if matches!(letter, Letter::Done(..)) {
-                self.jobs.handle_done();
+            if let Letter::Done(ticket, _) = &letter {
+                self.jobs.handle_done(*ticket);
             }
             if fault::is(Fault::MailLost) {
                 continue;

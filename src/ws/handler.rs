@@ -14,6 +14,9 @@ pub trait Handler: Send {
     /// A message came.
     fn handle_message(&mut self, socket: &mut Socket<'_>, message: Message);
 
+    /// Somebody woke it by its [`Sender`]: there is something for it elsewhere.
+    fn handle_wake(&mut self, _socket: &mut Socket<'_>) {}
+
     /// The alarm that was set.
     fn handle_alarm(&mut self, _socket: &mut Socket<'_>) {}
 
@@ -33,6 +36,8 @@ impl<F: FnMut(&mut Socket<'_>, Message) + Send> Handler for F {
 pub enum Parcel {
     /// A message.
     Send(Prepared),
+    /// Its handler is to look for what there is.
+    Wake,
     /// It is to close.
     Close(Code, String),
 }
@@ -66,6 +71,15 @@ impl Sender {
     /// Too much mail is on the way; the message is not sent.
     pub fn send_prepared(&self, prepared: &Prepared) -> Result<(), Undelivered> {
         self.0.send(Parcel::Send(prepared.clone()))
+    }
+
+    /// Wakes its handler, which looks by itself for what there is: a queue of its own, say, so that many messages need
+    /// one wake.
+    ///
+    /// # Errors
+    /// Too much mail is on the way; it is not woken.
+    pub fn wake(&self) -> Result<(), Undelivered> {
+        self.0.send(Parcel::Wake)
     }
 
     /// Closes the WebSocket, behind what was sent before.
@@ -116,6 +130,14 @@ impl<'a> Socket<'a> {
     /// The WebSocket is closing, or its peer has not taken too much already.
     pub fn send(&mut self, message: &Message) -> Result<(), SendError> {
         self.connection.send(&mut self.scope, message)
+    }
+
+    /// Sends a message that goes to many: it is encoded once, and compressed once for all who can share that.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        self.connection.send_prepared(&mut self.scope, prepared)
     }
 
     /// Closes, behind what was sent before.

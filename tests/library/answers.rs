@@ -18,6 +18,7 @@ fn worker() -> Router {
     router
         .get("/now", |_| Response::text(200, "now"))
         .get("/later", |_| Outcome::Later(Job::new(|| Response::text(201, "later"))))
+        .get("/compute", |_| Outcome::Later(Job::computing(|| Response::text(201, "computed"))))
         .post("/hash", |request| {
             collect(request, 100, |content| {
                 let len = content.data().len();
@@ -102,6 +103,30 @@ pub(crate) fn too_many_jobs_are_503() {
     assert!(ids.iter().all(|&id| world.read(id).0.starts_with(b"HTTP/1.1 201 ")));
     world.is_lazy = false;
     assert!(world.get("/later").ends_with("later"));
+}
+
+#[test]
+pub(crate) fn those_who_compute_have_a_queue_of_their_own() {
+    let mut world = World::new(worker(), "", 1);
+    world.is_lazy = true;
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let ids: Vec<_> = (0..limits::COMPUTING_JOBS).map(|_| world.connect()).collect();
+    for &id in &ids {
+        world.write(id, ask("/compute"));
+    }
+    world.pass(50);
+    let answer = world.get("/compute");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    let other = world.connect();
+    world.write(other, ask("/later"));
+    world.pass(20);
+    assert_eq!(world.read(other).0, b"", "it waits for a worker, and was not refused");
+    world.work();
+    world.pass(50);
+    assert!(world.read(other).0.starts_with(b"HTTP/1.1 201 "));
+    assert!(ids.iter().all(|&id| world.read(id).0.ends_with(b"computed")));
+    world.is_lazy = false;
+    assert!(world.get("/compute").ends_with("computed"), "what is done makes room");
 }
 
 #[test]

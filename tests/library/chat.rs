@@ -2,7 +2,7 @@
 
 use taphouse::http::{Response, Router, WebSocket};
 use taphouse::time::Duration;
-use taphouse::ws::{self, Closed, Group, Handler, Message, Overflow, Sender, Socket};
+use taphouse::ws::{self, Closed, Group, Handler, Message, Overflow, Prepared, Sender, Socket};
 
 use crate::world::{Guest, World};
 
@@ -19,11 +19,16 @@ impl Handler for Seat {
     fn handle_message(&mut self, socket: &mut Socket<'_>, message: Message) {
         match message.as_text() {
             Some("panic") => panic!("a handler that fails"),
+            Some("wake") => socket.sender().wake().unwrap(),
             Some("alarm") => socket.set_alarm(Some(socket.now().mono + Duration::from_secs(2))),
             _ => {
                 self.group.send(message);
             }
         }
+    }
+
+    fn handle_wake(&mut self, socket: &mut Socket<'_>) {
+        socket.send_prepared(&Prepared::new(Message::text("awake"))).unwrap();
     }
 
     fn handle_alarm(&mut self, socket: &mut Socket<'_>) {
@@ -195,4 +200,13 @@ fn a_run_replays_from_its_seed() {
         (frames.frames_sent, frames.bytes_received, guests[1].heard.clone())
     };
     assert_eq!(run(5), run(5));
+}
+
+#[test]
+pub(crate) fn who_is_woken_looks_by_itself() {
+    let (mut world, _) = world(ws::Config::default(), "", 1);
+    let mut guests = [Guest::sit(&mut world, "/chat"), Guest::sit(&mut world, "/chat")];
+    guests[0].say(&mut world, "wake");
+    settle(&mut world, &mut guests, 50);
+    assert_eq!((&*guests[0].heard, &*guests[1].heard), (&["awake".to_owned()][..], &[][..]));
 }

@@ -13,7 +13,7 @@ use taphouse::fault::{self, Fault};
 
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 13] = [
+    let noticed: [(Fault, fn()); 15] = [
         (Fault::NoKeepAlive, answers::a_client_that_vanishes_before_its_answer_is_found),
         (Fault::MessagesWait, crowd::what_is_begun_must_go_on),
         (Fault::SharedUncounted, crowd::what_many_wait_for_counts_once),
@@ -22,7 +22,9 @@ fn seeded_faults_are_noticed() {
         (Fault::MailLost, answers::a_job_answers_later_and_holds_up_nobody),
         (Fault::MailLost, answers::a_pipe_is_written_while_it_is_sent),
         (Fault::MailLost, chat::guests_hear_each_other_in_order),
+        (Fault::MailLost, chat::who_is_woken_looks_by_itself),
         (Fault::JobsUnlimited, answers::too_many_jobs_are_503),
+        (Fault::JobsUnlimited, answers::those_who_compute_have_a_queue_of_their_own),
         (Fault::QueueUnlimited, chat::who_does_not_listen_is_closed_and_holds_up_nobody),
         (Fault::QueueUnlimited, chat::who_does_not_listen_misses_messages_where_that_is_chosen),
         (Fault::QuietStop, chat::a_stop_says_going_away),
