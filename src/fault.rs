@@ -110,6 +110,14 @@ pub enum Fault {
     BuffersFixed,
     MemoryUnlimited,
     NoPruning,
+    TokensUnsigned,
+    TokensStay,
+    OldTokensTaken,
+    SessionsStay,
+    StrangersTold,
+    CookiesFromAnywhere,
+    CommitsUnsynced,
+    AttemptsUnlimited,
 }
 
 #[cfg(feature = "faults")]

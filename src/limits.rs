@@ -180,6 +180,37 @@ pub const INFLATERS: usize = 1024;
 /// Compressors of one window, and decompressors, that are kept while nobody uses them.
 pub const IDLE_CODECS: usize = 8;
 
+// --- users and tokens ------------------------------------------------------------------------------------
+
+/// Bytes of a body of `/users` and `/sessions`. Beyond: 413.
+pub const ACCOUNT_BODY: u64 = 16 << 10;
+/// Bytes of an e-mail address (RFC 5321 4.5.3.1.3, without the angle brackets). Beyond: 422.
+pub const EMAIL_BYTES: usize = 254;
+/// Characters of a nickname. Beyond: 422.
+pub const NICKNAME_CHARS: usize = 32;
+/// Characters of a password, at least and at most (NIST SP 800-63B 5.1.1.2). Beyond: 422.
+pub const PASSWORD_CHARS: (usize, usize) = (8, 256);
+/// Bytes of an access token. Beyond: 401.
+pub const TOKEN_BYTES: usize = 1024;
+/// Seconds that an access token lives, unless it is told otherwise, and at most.
+pub const TOKEN_LIFE: u64 = 15 * 60;
+/// The most that can be told.
+pub const TOKEN_LIFE_MAX: u64 = 24 * 3600;
+/// Seconds by which a token may come from the future, since a clock was set. Beyond: 401.
+pub const TOKEN_SKEW: u64 = 30;
+/// Seconds after which a key of tokens is replaced.
+pub const KEY_AGE: u64 = 30 * 24 * 3600;
+/// Seconds that a session lives after its last refresh, unless it is told otherwise.
+pub const SESSION_LIFE: u64 = 30 * 24 * 3600;
+/// Sessions of one user. Beyond: the one that would end first ends.
+pub const SESSIONS_OF_ONE: usize = 32;
+/// Attempts to sign in to one account at once, and seconds until there is one more. Beyond: 429.
+pub const ACCOUNT_ATTEMPTS: (u64, u64) = (10, 30);
+/// Attempts to sign in from one address at once, and seconds until there is one more. Beyond: 429.
+pub const ADDRESS_ATTEMPTS: (u64, u64) = (30, 2);
+/// Accounts and addresses whose attempts are counted. Beyond: the one whose waiting ends first is forgotten.
+pub const THROTTLED: usize = 65_536;
+
 /// When the next piece of a body or message must be here, where this one of `len` bytes came `now` and was due before:
 /// within `pause`, and the whole at [`BODY_MIN_RATE`].
 pub fn next_piece(due: Instant, now: Instant, len: u64, pause: Duration) -> Instant {

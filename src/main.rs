@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         cli::Command::Serve(options) => cli::serve::run(&options),
         cli::Command::Explain(options) => cli::explain::run(&options),
         cli::Command::Ctl(options) => cli::ctl::run(&options),
+        cli::Command::User(options) => cli::user::run(options),
     };
     drop(logger);
     match result {

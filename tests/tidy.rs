@@ -106,6 +106,27 @@ fn imports_point_down() {
     report(problems);
 }
 
+/// The service is what anybody could have built: what it imports from has nothing that is for this crate alone.
+#[test]
+fn the_app_lives_on_the_public_face() {
+    let below = ["time", "rand", "limits", "fault", "mail", "quota", "ws", "http"];
+    let mut problems = Vec::new();
+    for source in sources() {
+        let Some(room) = room(&source.path) else { continue };
+        for (n, line) in source.lines.iter().enumerate() {
+            let name = line.split("crate::").nth(1);
+            let name = name.and_then(|rest| rest.split(|c: char| !c.is_ascii_alphabetic()).next());
+            if room == "app" && name.is_some_and(|name| name != "app" && !below.contains(&name)) {
+                problems.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
+            }
+            if below.contains(&room) && line.contains("pub(crate)") {
+                problems.push(format!("{}:{}: the app could use this, and nobody else", source.path, n + 1));
+            }
+        }
+    }
+    report(problems);
+}
+
 #[test]
 fn files_and_functions_are_short() {
     let mut problems = Vec::new();

@@ -102,7 +102,8 @@ def command(name: str, sample: Sample, programs: Programs) -> list[str]:
     if name == "taphouse":
         if sample.is_echo:
             return [str(rivals / "stack-echo"), "--tap", lab.TAP, *spin]
-        return [str(programs.taphouse), "serve", "--tap", lab.TAP, "--probe", "off", "--idle-timeout", "10m"]
+        return [str(programs.taphouse), "serve", "--tap", lab.TAP, "--probe", "off", "--idle-timeout", "10m",
+                "--data", "none"]
     if name == "kernel":
         if sample.is_echo or sample.is_bulk:
             return [str(rivals / "socket-server"), *spin]

@@ -1,19 +1,32 @@
 //! The house's own routes, made of what the library offers everybody.
 
+pub mod accounts;
 mod bodies;
+mod fields;
+mod identity;
 mod page;
+pub mod service;
+pub mod store;
+pub mod throttle;
+pub mod tokens;
+
+use std::sync::Arc;
 
 use crate::fault::{self, Fault};
-use crate::http::{Body, Origins, Outcome, Problem, Request, Response, Router, WebSocket};
+use crate::http::{Body, IntoOutcome as _, Origins, Outcome, Problem, Request, Response, Router, WebSocket};
 use crate::limits;
 use crate::ws::{Config, Message, Socket};
+use accounts::{sessions, users};
 use bodies::{Echo, Pattern, Sink};
+use service::Service;
 
 /// What of the routes can be chosen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Choices {
     /// How `/ws/echo` behaves.
     pub socket: Config,
+    /// The service behind `/users` and `/sessions`, which are not there without it.
+    pub service: Option<Arc<Service>>,
 }
 
 /// The routes.
@@ -33,7 +46,25 @@ pub fn routes(choices: Choices) -> Router {
         .post("/echo", |request| Outcome::Read(Box::new(Echo::new(request))))
         .put("/sink", |request| Outcome::Read(Box::new(Sink::new(request))))
         .get("/ws/echo", move |request| echo.accept(request, say_back));
+    if let Some(service) = &choices.service {
+        add_service(&mut router, service);
+    }
     router
+}
+
+fn add_service(router: &mut Router, service: &Arc<Service>) {
+    let with = |handler: fn(&Arc<Service>, &Request<'_>) -> Outcome| {
+        let service = Arc::clone(service);
+        move |request: &Request<'_>| handler(&service, request)
+    };
+    router
+        .post("/users", with(users::sign_up))
+        .get("/users/{id}", with(|service, request| users::see(service, request).into_outcome()))
+        .put("/users/{id}", with(|service, request| users::change(service, request).into_outcome()))
+        .delete("/users/{id}", with(|service, request| users::delete(service, request).into_outcome()))
+        .post("/sessions", with(sessions::sign_in))
+        .post("/sessions/refresh", with(sessions::refresh))
+        .delete("/sessions", with(|service, request| sessions::sign_out(service, request).into_outcome()));
 }
 
 /// `GET /bytes/{n}`: byte i is i mod 251.

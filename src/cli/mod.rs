@@ -1,10 +1,12 @@
 //! The command line.
 
 pub(crate) mod ctl;
+pub(crate) mod data;
 pub(crate) mod explain;
 pub(crate) mod logger;
 pub(crate) mod serve;
 pub(crate) mod socket;
+pub(crate) mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Explain(explain::Options),
     /// Ask a running house, and change its link
     Ctl(ctl::Options),
+    /// Make users, and keep them
+    User(user::Options),
 }
 
 const EXAMPLES: &str = "\

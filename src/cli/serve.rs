@@ -1,26 +1,33 @@
 //! `taphouse serve`.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
+use taphouse::app::accounts::Blocklist;
+use taphouse::app::service::{Service, Settings};
+use taphouse::app::tokens::{Algorithm, system_entropy};
 use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
-use taphouse::http::{Cors, Limits};
+use taphouse::http::{Cors, Limits, Origins};
 use taphouse::ip::subnet::Subnet;
+use taphouse::limits;
 use taphouse::link::impair::spec;
 use taphouse::link::recorder::Keep;
 use taphouse::rand::Seed;
 use taphouse::server::{Gateway, Server};
+use taphouse::shard::runner::Start;
 use taphouse::shard::scribe::Scribe;
-use taphouse::tcp::Algorithm;
+use taphouse::tcp;
 use taphouse::time::Duration;
 use taphouse::wire::ethernet::Mac;
 use taphouse::ws::{self, Deflate, Overflow};
 
+use super::data::Directory;
 use super::socket;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight, for at most 10 seconds.
@@ -69,7 +76,7 @@ pub(crate) struct Options {
 
     /// Congestion control: cubic or reno
     #[arg(long, value_name = "NAME", default_value_t)]
-    congestion: Algorithm,
+    congestion: tcp::Algorithm,
 
     /// The seed of all randomness, to repeat a run: up to 64 hexadecimal digits [default: from the system]
     #[arg(long, value_name = "HEX")]
@@ -137,6 +144,32 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
 
+    /// Where users and their keys are kept, made if need be; "none" to forget them at the end [default:
+    /// $XDG_STATE_HOME/taphouse, for root /var/lib/taphouse]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// How tokens are signed: eddsa or hs256. Those that were signed otherwise before live out their time
+    #[arg(long, value_name = "NAME", default_value = "eddsa")]
+    token_algorithm: TokenAlgorithm,
+
+    /// How long an access token lives, up to 24h
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_token_life)]
+    token_life: u64,
+
+    /// How long somebody stays signed in after his last refresh
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_life)]
+    session_life: u64,
+
+    /// Characters that a new password has at least, from 8 on (NIST SP 800-63B-4 wants 15 where there is no second
+    /// factor)
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(8..=64))]
+    password_length: u16,
+
+    /// Passwords that are refused, a line each, beside the common ones: a list of leaked ones, say
+    #[arg(long, value_name = "FILE")]
+    password_blocklist: Option<PathBuf>,
+
     /// Give up root for this user once the device is open
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -146,6 +179,12 @@ pub(crate) struct Options {
 enum Offload {
     Auto,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TokenAlgorithm {
+    Eddsa,
+    Hs256,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -171,7 +210,9 @@ enum Probe {
 /// Runs the server.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let user = options.user.as_deref().map(find_user).transpose()?;
-    let mut router = app::routes(options.choices());
+    let directory = Directory::find(options.data.as_deref())?;
+    let service = Arc::new(open_service(options, directory.as_ref(), user.as_ref())?);
+    let mut router = app::routes(options.choices(&service));
     if let Some(cors) = cors(&options.cors_origin)? {
         router.cors(cors);
     }
@@ -195,14 +236,54 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .map_err(|e| e.to_string())?;
     let capture = options.pcap.as_deref().map(|path| open_capture(path, options.pcap_payload)).transpose()?;
     let (listener, _gone_with_this) = socket::listen(options.control.as_deref(), &options.tap)?.unzip();
+    if let Some(directory) = &directory {
+        directory.obey_keeper(&service, user.as_ref())?;
+    }
     if let Some(user) = user {
         become_user(&user)?;
     }
     server.capture(capture).control(listener).run().map_err(|e| e.to_string())
 }
 
+fn open_service(
+    options: &Options,
+    directory: Option<&Directory>,
+    owner: Option<&User>,
+) -> Result<Service, String> {
+    let settings = options.settings()?;
+    match directory {
+        Some(directory) => directory.open(settings, owner),
+        None => Service::in_memory(settings, system_entropy(), Start::now().read().wall),
+    }
+}
+
 impl Options {
-    fn choices(&self) -> Choices {
+    fn settings(&self) -> Result<Settings, String> {
+        let blocklist = match &self.password_blocklist {
+            None => Blocklist::default(),
+            Some(path) => {
+                let lines = fs::read_to_string(path);
+                let wrong = |error| format!("--password-blocklist: {}: {error}", path.display());
+                Blocklist::with(&lines.map_err(wrong)?)
+            }
+        };
+        Ok(Settings {
+            algorithm: match self.token_algorithm {
+                TokenAlgorithm::Eddsa => Algorithm::EdDSA,
+                TokenAlgorithm::Hs256 => Algorithm::HS256,
+            },
+            token_life: self.token_life,
+            session_life: self.session_life,
+            password_chars: self.password_length.into(),
+            blocklist,
+            // A page of anywhere may read what is public; it may act for nobody.
+            origins: Origins::Listed(
+                self.cors_origin.iter().filter(|origin| *origin != "*").cloned().collect(),
+            ),
+        })
+    }
+
+    fn choices(&self, service: &Arc<Service>) -> Choices {
         let deflate = match self.ws_compression {
             Compression::Off => None,
             Compression::Shared => Some(Deflate::default()),
@@ -214,7 +295,8 @@ impl Options {
             OnOverflow::Close => Overflow::Close,
             OnOverflow::Drop => Overflow::Drop,
         };
-        Choices { socket: ws::Config { deflate, overflow, ..ws::Config::default() } }
+        let socket = ws::Config { deflate, overflow, ..ws::Config::default() };
+        Choices { socket, service: Some(Arc::clone(service)) }
     }
 }
 
@@ -295,21 +377,44 @@ fn become_user(user: &User) -> Result<(), String> {
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; write 75s, 500ms or 10m");
+    let millis = parse_millis(text)?;
+    if (100..=24 * 3_600_000).contains(&millis) {
+        Ok(Duration::from_millis(millis))
+    } else {
+        Err(format!("{text} is out of range; it goes from 100ms to 24h"))
+    }
+}
+
+/// How long somebody is let in, in seconds.
+fn parse_life(text: &str) -> Result<u64, String> {
+    match parse_millis(text)? / 1000 {
+        0 => Err(format!("{text} is too short; it goes from 1s on")),
+        seconds => Ok(seconds),
+    }
+}
+
+fn parse_token_life(text: &str) -> Result<u64, String> {
+    let life = parse_life(text)?;
+    if life <= limits::TOKEN_LIFE_MAX {
+        Ok(life)
+    } else {
+        Err(format!("{text} is too long; it goes up to 24h"))
+    }
+}
+
+fn parse_millis(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no time; write 75s, 500ms, 10m, 12h or 30d");
     let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let number: u64 = text[..at].parse().map_err(|_| wrong())?;
     let unit = match &text[at..] {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
         _ => return Err(wrong()),
     };
-    let duration = unit * number;
-    if (Duration::from_millis(100)..=Duration::from_secs(24 * 3600)).contains(&duration) {
-        Ok(duration)
-    } else {
-        Err(format!("{text} is out of range; it goes from 100ms to 1440m"))
-    }
+    number.checked_mul(unit).ok_or_else(wrong)
 }
 
 impl From<Probe> for ProbeMode {

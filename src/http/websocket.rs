@@ -21,6 +21,32 @@ pub enum Origins {
     Listed(Vec<String>),
 }
 
+impl Origins {
+    /// The page that asks, if it is one, may do so.
+    pub fn allow(&self, request: &Request<'_>) -> bool {
+        request.field("Origin").is_none() || self.name(request)
+    }
+
+    /// The request says of itself that one of these pages makes it.
+    pub fn name(&self, request: &Request<'_>) -> bool {
+        let Some(origin) = one(request, "Origin") else { return false };
+        // As browsers write it: the scheme, and the host with its port unless that is the scheme's own. RFC 6455 4.2.2
+        // has it in lower case.
+        let origin = origin.to_ascii_lowercase();
+        let of_host = |scheme: &[u8]| {
+            origin.strip_prefix(scheme).is_some_and(|host| host.eq_ignore_ascii_case(request.host.as_bytes()))
+        };
+        let is_own = of_host(b"http://") || of_host(b"https://");
+        match self {
+            Self::Any => true,
+            Self::SameHost => is_own,
+            Self::Listed(list) => {
+                is_own || list.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(&origin))
+            }
+        }
+    }
+}
+
 /// How a route takes WebSockets.
 #[derive(Clone, Debug, Default)]
 pub struct WebSocket {
@@ -111,7 +137,7 @@ impl WebSocket {
         if !request.list("Sec-WebSocket-Protocol").all(|name| name.iter().all(|&b| is_token(b))) {
             return Err(Response::problem(400, "Sec-WebSocket-Protocol is malformed"));
         }
-        if !self.is_allowed(request) && !fault::is(Fault::OriginUnchecked) {
+        if !self.origins.allow(request) && !fault::is(Fault::OriginUnchecked) {
             return Err(Response::problem(403, "pages of this origin may not open this WebSocket"));
         }
         // RFC 6455 9.1: judged also where none is taken.
@@ -122,27 +148,6 @@ impl WebSocket {
             .negotiate(request.values("Sec-WebSocket-Extensions"))
             .map_err(|ws::Malformed| Response::problem(400, "Sec-WebSocket-Extensions is malformed"))?;
         Ok((ws::accept_key(key), compression.filter(|_| self.config.deflate.is_some())))
-    }
-
-    fn is_allowed(&self, request: &Request<'_>) -> bool {
-        if request.field("Origin").is_none() {
-            return true;
-        }
-        let Some(origin) = one(request, "Origin") else { return false };
-        // As browsers write it: the scheme, and the host with its port unless that is the scheme's own. RFC 6455 4.2.2
-        // has it in lower case.
-        let origin = origin.to_ascii_lowercase();
-        let of_host = |scheme: &[u8]| {
-            origin.strip_prefix(scheme).is_some_and(|host| host.eq_ignore_ascii_case(request.host.as_bytes()))
-        };
-        let is_own = of_host(b"http://") || of_host(b"https://");
-        match &self.origins {
-            Origins::Any => true,
-            Origins::SameHost => is_own,
-            Origins::Listed(list) => {
-                is_own || list.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(&origin))
-            }
-        }
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct World {
     client: Stack,
     wire: Memory,
     pub(crate) now: Instant,
+    /// What the wall clock showed when the world began, in seconds since 1970.
+    pub(crate) began: u64,
     /// Jobs that nobody has done yet; by itself the world does them at once.
     pub(crate) undone: Vec<Work>,
     pub(crate) is_lazy: bool,
@@ -66,11 +68,20 @@ impl World {
         };
         let shard = Shard::new(link, config, Box::new(router), &seed, Instant::ZERO);
         let client = Stack::new(host(Ipv4Addr::new(192, 0, 2, 1), 1), &Seed::from_u64(99), Instant::ZERO);
-        Self { shard, client, wire, now: Instant::ZERO, undone: Vec::new(), is_lazy: false, is_cut: false }
+        Self {
+            shard,
+            client,
+            wire,
+            now: Instant::ZERO,
+            began: 784_111_777,
+            undone: Vec::new(),
+            is_lazy: false,
+            is_cut: false,
+        }
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { mono: self.now, wall: 784_111_777 }
+        Now { mono: self.now, wall: self.began + self.now.since(Instant::ZERO).as_secs() }
     }
 
     fn turn(&mut self) {

@@ -32,11 +32,12 @@ fails 2 'Usage' "$TAPHOUSE_BIN" sevre
 ip tuntap add dev tap0 mode tap
 ip link set tap0 up
 ip addr add 192.0.2.1/24 dev tap0
-fails 1 "no right to open tap0; run as root" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$TAPHOUSE_BIN" serve
+fails 1 "no right to open tap0; run as root" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$TAPHOUSE_BIN" serve --data none
+fails 1 "data cannot be made: .* choose a directory" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$TAPHOUSE_BIN" serve --data /data
 "$TAPHOUSE_BIN" serve 2>"$SCRATCH/log" &
 server=$!
 for _ in $(seq 100); do curl -sf -m 2 -o /dev/null http://192.0.2.2/healthz && break; sleep 0.05; done
-fails 1 'in use by another process' "$TAPHOUSE_BIN" serve
+fails 1 'in use by another process' "$TAPHOUSE_BIN" serve --data none
 kill "$server"
 wait "$server"
 ip tuntap add dev tun0 mode tun
@@ -58,3 +59,8 @@ wait "$server" || status=$?
 # No /dev/net/tun: hidden in a mount namespace of its own.
 unshare --mount sh -c "mount -t tmpfs none /dev/net && $(printf %q "$TAPHOUSE_BIN") serve" >"$SCRATCH/out" 2>&1 && exit 1
 grep -q 'modprobe tun' "$SCRATCH/out" || { cat "$SCRATCH/out"; exit 1; }
+fails 2 'up to 24h' "$TAPHOUSE_BIN" serve --token-life 2d
+fails 2 'write 75s' "$TAPHOUSE_BIN" serve --session-life forever
+fails 1 'password-blocklist: /nowhere' "$TAPHOUSE_BIN" serve --password-blocklist /nowhere
+fails 1 'no password on standard input' "$TAPHOUSE_BIN" user add ada@example.com </dev/null
+fails 2 'none of member, moderator and admin' "$TAPHOUSE_BIN" user add ada@example.com --role king

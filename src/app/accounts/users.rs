@@ -1,0 +1,252 @@
+//! `/users`: sign up, see, change, delete.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::names::{judge_email, judge_nickname};
+use super::{Change, Permission, StoreError, User, UserId};
+use crate::app::fields::Fields;
+use crate::app::identity::{Wants, must_have};
+use crate::app::service::{Service, refused};
+use crate::app::throttle::Key;
+use crate::app::tokens::Claims;
+use crate::http::{Content, Invalid, Job, Outcome, Place, Problem, Request, Response, collect};
+use crate::limits;
+
+/// How much of a user is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Details {
+    Brief,
+    Full,
+}
+
+/// `POST /users`.
+pub(in crate::app) fn sign_up(service: &Arc<Service>, request: &Request<'_>) -> Outcome {
+    let (service, now) = (Arc::clone(service), request.now.wall);
+    collect(request, limits::ACCOUNT_BODY, move |content| -> Result<Outcome, Response> {
+        let mut fields = Fields::read(&content)?;
+        let new = NewUser::read(&mut fields, &service);
+        fields.finish()?;
+        Ok(Outcome::Later(Job::computing(move || {
+            let user = service.add(now, new, super::Role::Member).map_err(refused)?;
+            let location = format!("/users/{}", user.id);
+            Ok::<_, Response>(shown(201, &user, Details::Full).with("Location", location))
+        })))
+    })
+}
+
+/// What somebody says who signs up.
+pub(super) struct NewUser {
+    pub(super) email: String,
+    pub(super) nickname: String,
+    pub(super) password: String,
+}
+
+impl NewUser {
+    /// Reads it, and notes all that is wrong.
+    fn read(fields: &mut Fields, service: &Service) -> Self {
+        let new = Self {
+            email: fields.text("email"),
+            nickname: fields.text("nickname"),
+            password: fields.text("password"),
+        };
+        for (name, wrong) in service.judge_new(&new) {
+            if !fields.is_wrong(name) {
+                fields.refuse(name, wrong);
+            }
+        }
+        new
+    }
+}
+
+impl Service {
+    /// What is wrong with a new user: names of fields, and what to read behind them.
+    pub(super) fn judge_new(&self, new: &NewUser) -> Vec<(&'static str, String)> {
+        let password = self.passwords.judge(&new.password, &[&new.email, &new.nickname]);
+        [
+            judge_email(&new.email).map(|wrong| ("email", wrong.to_owned())),
+            judge_nickname(&new.nickname).map(|wrong| ("nickname", wrong.to_owned())),
+            password.map(|wrong| ("password", wrong)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Keeps a new user, who was judged.
+    pub(super) fn add(&self, now: u64, new: NewUser, role: super::Role) -> Result<User, StoreError> {
+        if self.users.by_email(&new.email)?.is_some() {
+            return Err(StoreError::Taken);
+        }
+        self.users.insert(User {
+            id: UserId::default(),
+            password: self.passwords.hash(&new.password),
+            email: new.email,
+            nickname: new.nickname,
+            role,
+            is_disabled: false,
+            created: now,
+        })
+    }
+}
+
+/// `GET /users/{id}?details=full`.
+pub(in crate::app) fn see(service: &Arc<Service>, request: &Request<'_>) -> Result<Outcome, Response> {
+    let claims = service.identify(request, Wants::ToRead)?;
+    let id = UserId(request.parameter("id")?);
+    let details: Option<String> = request.query_parameter("details")?;
+    let wanted = match details.as_deref() {
+        None | Some("brief") => Details::Brief,
+        Some("full") => Details::Full,
+        Some(_) => {
+            let detail = "is neither brief nor full".into();
+            return Err(Problem::invalid(vec![Invalid {
+                place: Place::Query,
+                name: "details".into(),
+                detail,
+            }])
+            .into());
+        }
+    };
+    let sees_all = claims.sub == id || claims.may(Permission::Admin);
+    let details = if sees_all { wanted } else { Details::Brief };
+    let service = Arc::clone(service);
+    Ok(Outcome::Later(Job::new(move || {
+        let user = service.users.by_id(id).map_err(refused)?;
+        // To others, somebody who may not sign in is nobody.
+        let user =
+            user.filter(|user| sees_all || !user.is_disabled).ok_or_else(|| refused(StoreError::Unknown))?;
+        Ok::<_, Response>(shown(200, &user, details))
+    })))
+}
+
+/// Whose record somebody wants to change: his own, or any for an admin. Who may not is told so whether there is such a
+/// user or not.
+fn target(claims: &Claims, request: &Request<'_>) -> Result<UserId, Response> {
+    let id = UserId(request.parameter("id")?);
+    if claims.sub != id {
+        must_have(claims, Permission::Admin)?;
+    }
+    Ok(id)
+}
+
+/// `PUT /users/{id}`.
+pub(in crate::app) fn change(service: &Arc<Service>, request: &Request<'_>) -> Result<Outcome, Response> {
+    let claims = service.identify(request, Wants::ToChange)?;
+    let id = target(&claims, request)?;
+    let (service, now) = (Arc::clone(service), request.now.wall);
+    Ok(collect(request, limits::ACCOUNT_BODY, move |content| -> Result<Outcome, Response> {
+        let wish = Wish::read(&content, &service, &claims, id)?;
+        let Some((old, _)) = &wish.password else {
+            return Ok(Outcome::Later(Job::new(move || wish.fulfil(&service, now, id))));
+        };
+        // Who has found a token shall not find the password by it.
+        let keys = [Key::Account(claims.email.to_ascii_lowercase())];
+        service.throttles.attempt(now, &keys).map_err(super::sessions::too_many)?;
+        let old = old.clone();
+        Ok(Outcome::Later(Job::computing(move || {
+            let user =
+                service.users.by_id(id).map_err(refused)?.ok_or_else(|| refused(StoreError::Unknown))?;
+            if !service.passwords.is_right(&old, Some(&user.password)) {
+                return Err(Problem::new(403, "the old password is wrong").into());
+            }
+            service.throttles.forgive(&keys);
+            wish.fulfil(&service, now, id)
+        })))
+    }))
+}
+
+/// What is to become of a user.
+struct Wish {
+    email: Option<String>,
+    nickname: Option<String>,
+    /// The old one and the new one.
+    password: Option<(String, String)>,
+}
+
+impl Wish {
+    fn read(content: &Content, service: &Service, claims: &Claims, id: UserId) -> Result<Self, Response> {
+        let mut fields = Fields::read(content)?;
+        let (email, nickname) = (fields.optional_text("email"), fields.optional_text("nickname"));
+        let password = fields.optional_text("password");
+        if let Some(wrong) = email.as_deref().and_then(judge_email) {
+            fields.refuse("email", wrong);
+        }
+        if let Some(wrong) = nickname.as_deref().and_then(judge_nickname) {
+            fields.refuse("nickname", wrong);
+        }
+        let password = password.map(|new| {
+            let own =
+                [email.as_deref().unwrap_or(&claims.email), nickname.as_deref().unwrap_or(&claims.nickname)];
+            if claims.sub != id {
+                fields.refuse(
+                    "password",
+                    "is changed by its user alone; an admin gives a new one by taphouse user reset",
+                );
+            } else if let Some(wrong) = service.passwords.judge(&new, &own) {
+                fields.refuse("password", wrong);
+            }
+            (fields.text("old_password"), new)
+        });
+        fields.finish()?;
+        if email.is_none() && nickname.is_none() && password.is_none() {
+            let nothing = "there is nothing to change: email, nickname, or password with old_password";
+            return Err(Problem::new(422, nothing).into());
+        }
+        Ok(Self { email, nickname, password })
+    }
+
+    /// In a job. The old password, if there is one, was compared.
+    fn fulfil(self, service: &Service, now: u64, id: UserId) -> Result<Response, Response> {
+        let Self { email, nickname, password } = self;
+        let hash = password.map(|(_, new)| service.passwords.hash(&new));
+        let at = service.moment(now);
+        let changed = service.users.update(id, at, &mut |user| {
+            user.email = email.clone().unwrap_or(std::mem::take(&mut user.email));
+            user.nickname = nickname.clone().unwrap_or(std::mem::take(&mut user.nickname));
+            match &hash {
+                Some(hash) => {
+                    user.password = hash.clone();
+                    Change::EndsSessions
+                }
+                None => Change::Made,
+            }
+        });
+        let (user, ended) = changed.map_err(refused)?;
+        service.forget(&ended, at);
+        Ok(shown(200, &user, Details::Full))
+    }
+}
+
+/// `DELETE /users/{id}`.
+pub(in crate::app) fn delete(service: &Arc<Service>, request: &Request<'_>) -> Result<Outcome, Response> {
+    let claims = service.identify(request, Wants::ToChange)?;
+    let id = target(&claims, request)?;
+    let (service, now) = (Arc::clone(service), request.now.wall);
+    Ok(Outcome::Later(Job::new(move || {
+        let at = service.moment(now);
+        let ended = service.users.remove(id, at).map_err(refused)?;
+        service.forget(&ended, at);
+        Ok::<_, Response>(Response::empty(204))
+    })))
+}
+
+fn shown(status: u16, user: &User, details: Details) -> Response {
+    let view =
+        if details == Details::Full { full(user) } else { json!({"id": user.id, "nickname": user.nickname}) };
+    Response::json(status, &view).with("Cache-Control", "no-store")
+}
+
+/// All that a user may see of himself.
+pub(super) fn full(user: &User) -> Value {
+    let created = i64::try_from(user.created).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+    json!({
+        "id": user.id,
+        "nickname": user.nickname,
+        "email": user.email,
+        "permissions": user.role.permissions(),
+        "created": created.map(|at| at.to_string()),
+        "disabled": user.is_disabled,
+    })
+}

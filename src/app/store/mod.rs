@@ -1,0 +1,128 @@
+//! The store of the house: one file of `redb`, which is safe against a crash at any moment.
+//!
+//! A write is answered when it is on the disk. Records are JSON under keys that sort as they are looked for; which
+//! tables there are, and how older files become newer ones, stands in `schema`. All calls may wait for the disk.
+
+mod schema;
+mod sessions;
+mod users;
+
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use redb::backends::InMemoryBackend;
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase as _, WriteTransaction,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::accounts::StoreError;
+use crate::fault::{self, Fault};
+
+/// Bytes of the file that are kept in memory.
+const CACHE: usize = 16 << 20;
+
+/// The store.
+pub struct Store {
+    db: Database,
+}
+
+impl Store {
+    /// The store in this directory, made if there is none, and brought up to date.
+    ///
+    /// # Errors
+    /// What is wrong with the file, and what to do: another program has it open, it is damaged, or of a newer version.
+    pub fn open(directory: &Path) -> Result<Self, String> {
+        let path = directory.join("taphouse.redb");
+        let wrong = |what: &dyn Display| format!("{}: {what}", path.display());
+        // What is damaged is found by the check, and not by an assertion later; but for what the check misses.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(&path)
+        }));
+        let db = match opened {
+            Ok(Ok(db)) => db,
+            Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => {
+                return Err(wrong(
+                    &"another taphouse has it open; stop that one, or choose another directory by --data",
+                ));
+            }
+            Ok(Err(error)) if is_damage(&error) => return Err(wrong(&damaged(&error))),
+            Ok(Err(error)) => return Err(wrong(&error)),
+            Err(_) => return Err(wrong(&damaged(&"it contradicts itself"))),
+        };
+        let store = Self { db };
+        schema::migrate(&store).map_err(|error| wrong(&error))?;
+        Ok(store)
+    }
+
+    /// A store that ends with the program.
+    pub fn in_memory() -> Self {
+        let db = Builder::new().set_cache_size(CACHE).create_with_backend(InMemoryBackend::new());
+        let store = Self { db: db.expect("there is memory") };
+        schema::migrate(&store).expect("a new store can be brought up to date");
+        store
+    }
+
+    /// Reads at one moment.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.db.begin_read().map_err(failed)?;
+        read(&transaction).map_err(failed)
+    }
+
+    /// Changes all that is said, or nothing if that ends in an error.
+    fn write<T>(
+        &self,
+        write: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let mut transaction = self.db.begin_write().map_err(failed)?;
+        if fault::is(Fault::CommitsUnsynced) {
+            transaction.set_durability(Durability::None).map_err(failed)?;
+        }
+        match write(&transaction).map_err(failed)? {
+            Ok(value) => {
+                transaction.commit().map_err(failed)?;
+                Ok(value)
+            }
+            Err(error) => {
+                transaction.abort().map_err(failed)?;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn is_damage(error: &DatabaseError) -> bool {
+    use redb::StorageError;
+    match error {
+        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::UpgradeRequired(_) => true,
+        DatabaseError::Storage(StorageError::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
+fn damaged(how: &dyn Display) -> String {
+    format!(
+        "the file is damaged, or none of taphouse's ({how}); put back a copy of it, or move it away to begin anew"
+    )
+}
+
+fn failed(error: impl Display) -> StoreError {
+    StoreError::Failed(error.to_string())
+}
+
+fn record(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("records have texts for names")
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, redb::Error> {
+    // What serde says may quote what it read, which no log shall hold.
+    serde_json::from_slice(bytes).map_err(|_| redb::Error::Corrupted("a record cannot be read".to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! The service of the house in virtual time: users, tokens and sessions, all the way through our own TCP on a wire.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod house;
+mod killed;
+mod sessions;
+mod users;
+#[path = "../library/world.rs"]
+#[allow(dead_code, reason = "it has more than these tests need")]
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use taphouse::fault::{self, Fault};
+
+#[test]
+fn seeded_faults_are_noticed() {
+    let noticed: [(Fault, fn()); 10] = [
+        (Fault::TokensUnsigned, sessions::forged_tokens_are_refused),
+        (Fault::TokensStay, sessions::a_token_expires),
+        (Fault::OldTokensTaken, sessions::an_old_refresh_token_ends_the_session),
+        (Fault::SessionsStay, sessions::who_signs_out_is_out),
+        (Fault::SessionsStay, users::a_new_password_signs_out_everywhere),
+        (Fault::AttemptsUnlimited, sessions::attempts_are_throttled_by_account_and_by_address),
+        (Fault::AttemptsUnlimited, users::a_stolen_token_does_not_find_the_password),
+        (Fault::StrangersTold, sessions::a_stranger_is_told_as_late_as_a_wrong_password),
+        (Fault::CookiesFromAnywhere, sessions::cookies_are_taken_from_own_pages_alone),
+        (Fault::JobsUnlimited, users::too_many_sign_ups_are_told_to_come_back),
+    ];
+    for (fault, scenario) in noticed {
+        fault::set(Some(fault));
+        let result = catch_unwind(AssertUnwindSafe(scenario));
+        fault::set(None);
+        assert!(result.is_err(), "{fault:?} is not noticed");
+    }
+}
