@@ -117,6 +117,13 @@ pub enum Fault {
     StrangersTold,
     CookiesFromAnywhere,
     CommitsUnsynced,
+    WhispersLeak,
+    LeaversStay,
+    MutedSpeak,
+    HeardTwice,
+    HeardUnkept,
+    SeatsUnbound,
+    SlowSeatsStay,
     AttemptsUnlimited,
 }
 

@@ -211,6 +211,65 @@ pub const ADDRESS_ATTEMPTS: (u64, u64) = (30, 2);
 /// Accounts and addresses whose attempts are counted. Beyond: the one whose waiting ends first is forgotten.
 pub const THROTTLED: usize = 65_536;
 
+// --- tables ------------------------------------------------------------------------------------------------
+
+/// Seats at one table. Beyond: 503.
+pub const SEATS: usize = 65_536;
+/// Seats of one user that are kept for him. Beyond: the one that he sat down at first is anybody's again.
+pub const SEATS_OF_ONE: usize = 256;
+/// Tables that are kept. Beyond: those that were silent for longest go.
+pub const TABLES: usize = 65_536;
+/// Tables that are at hand though nobody sits there. Beyond: those are in the store alone.
+pub const TABLES_AT_HAND: usize = 1024;
+/// Tables of one page of a list.
+pub const TABLES_LISTED: usize = 100;
+/// Bytes of what somebody says at a table. Beyond: `error`.
+pub const SPEECH_BYTES: usize = 4000;
+/// Bytes of a message at a table. Beyond: closed by 1009.
+pub const TABLE_MESSAGE: usize = 64 << 10;
+/// Bytes of the name that a message gives itself. Beyond: `error`.
+pub const MESSAGE_ID_BYTES: usize = 64;
+/// What was said at one table that is kept, and bytes of it. Beyond: the oldest goes.
+pub const HISTORY: usize = 500;
+/// Bytes of it.
+pub const HISTORY_BYTES: usize = 512 << 10;
+/// Messages on who came and went that a table has at hand for those who read. Beyond: the oldest goes.
+pub const PRESENCE_KEPT: usize = 128;
+/// Messages of a table that nobody hears yet, since they are not kept. Beyond: `error`.
+pub const UNKEPT_MESSAGES: u64 = 128;
+/// Messages that somebody hears who sits down.
+pub const WELCOME_MESSAGES: usize = 50;
+/// Messages of one `history`.
+pub const HISTORY_PAGE: usize = 100;
+/// People whom a message, or a page, names. Beyond: they are counted.
+pub const PEOPLE_SHOWN: usize = 100;
+/// Seats at a table up to which comings and goings are told at once.
+pub const PRESENCE_AT_ONCE: usize = 32;
+/// Beyond: the pause after they were told, for each seat.
+pub const PRESENCE_PAUSE: Duration = Duration::from_micros(50);
+/// Seats at a table up to which it is told that somebody types.
+pub const TYPING_SEATS: usize = 100;
+/// Messages of one seat at once, and the pause until there may be one more. Beyond: `error`.
+pub const SPEECH_RATE: (u64, Duration) = (100, Duration::from_millis(20));
+/// The same for `typing`. Beyond: not passed on.
+pub const TYPING_RATE: (u64, Duration) = (3, Duration::from_secs(1));
+/// Messages of one seat that are no good, at once, and the pause until there may be one more. Beyond: closed by 1008.
+pub const BAD_MESSAGES: (u64, Duration) = (8, Duration::from_secs(10));
+/// Seconds for which somebody is muted or removed, unless it is told otherwise, and at most.
+pub const SANCTION: u64 = 600;
+/// The most that can be told.
+pub const SANCTION_MAX: u64 = 24 * 3600;
+/// People whom a table remembers as muted, or as removed. Beyond: the first is forgiven.
+pub const SANCTIONS: usize = 1024;
+/// Silence after which a seat hears a `ping`.
+pub const TABLE_PING: Duration = Duration::from_secs(25);
+/// Close code of a socket whose token is expired or revoked.
+pub const CLOSE_UNAUTHORIZED: u16 = 4401;
+/// Close code of a socket whose holder a moderator has removed.
+pub const CLOSE_REMOVED: u16 = 4403;
+/// Close code of a socket whose seat another one of the same user has taken.
+pub const CLOSE_REPLACED: u16 = 4409;
+
 /// When the next piece of a body or message must be here, where this one of `len` bytes came `now` and was due before:
 /// within `pause`, and the whole at [`BODY_MIN_RATE`].
 pub fn next_piece(due: Instant, now: Instant, len: u64, pause: Duration) -> Instant {

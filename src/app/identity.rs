@@ -15,6 +15,9 @@ pub(super) const ACCESS_COOKIE: &str = "taphouse_access";
 /// The cookie with the refresh token.
 pub(super) const REFRESH_COOKIE: &str = "taphouse_refresh";
 
+/// What stands before a token in the name of a subprotocol: for browsers, whose scripts can set no field of a handshake.
+const BEARER: &str = "bearer.";
+
 /// What a request wants to do, as far as cookies go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
@@ -24,22 +27,53 @@ pub(super) enum Wants {
     ToChange,
 }
 
+/// What a request shows of who asks.
+enum Shown<'a> {
+    /// A token that was put there by whoever asks.
+    Token(&'a str),
+    /// One that a browser sends along.
+    Cookie(&'a str),
+}
+
 impl Service {
     /// Who asks.
     ///
     /// # Errors
     /// 401, with what is wrong with the token; 403 for a cookie from elsewhere.
     pub(super) fn identify(&self, request: &Request<'_>, wants: Wants) -> Result<Claims, Response> {
-        let token = match bearer(request) {
-            Ok(token) => token,
-            Err(Refusal::Missing) => {
-                let token = cookie(request, ACCESS_COOKIE).ok_or_else(|| unauthorized(Refusal::Missing))?;
+        self.identify_by(request, shown(request).map_err(unauthorized)?, wants)
+    }
+
+    /// Who wants to see tables, or to sit at one: nobody in particular, where that is allowed.
+    ///
+    /// # Errors
+    /// As [`identify`](Self::identify).
+    pub(super) fn identify_guest(
+        &self,
+        request: &Request<'_>,
+        wants: Wants,
+    ) -> Result<Option<Claims>, Response> {
+        let by_protocol = bearer_protocol(request).and_then(|name| name.strip_prefix(BEARER));
+        let shown = match shown(request) {
+            Ok(Shown::Token(token)) => Ok(Shown::Token(token)),
+            other => by_protocol.map(Shown::Token).map_or(other, Ok),
+        };
+        match shown {
+            Ok(shown) => self.identify_by(request, shown, wants).map(Some),
+            Err(Refusal::Missing) if self.settings.open_tables => Ok(None),
+            Err(refusal) => Err(unauthorized(refusal)),
+        }
+    }
+
+    fn identify_by(&self, request: &Request<'_>, shown: Shown<'_>, wants: Wants) -> Result<Claims, Response> {
+        let token = match shown {
+            Shown::Token(token) => token,
+            Shown::Cookie(token) => {
                 if wants == Wants::ToChange {
                     self.must_be_own(request)?;
                 }
                 token
             }
-            Err(refusal) => return Err(unauthorized(refusal)),
         };
         self.judge(request.now.wall, token).map_err(unauthorized)
     }
@@ -67,6 +101,14 @@ impl Service {
     }
 }
 
+fn shown<'a>(request: &Request<'a>) -> Result<Shown<'a>, Refusal> {
+    match bearer(request) {
+        Ok(token) => Ok(Shown::Token(token)),
+        Err(Refusal::Missing) => cookie(request, ACCESS_COOKIE).map(Shown::Cookie).ok_or(Refusal::Missing),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 /// The token in the Authorization field: RFC 6750 2.1.
 fn bearer<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
     let mut values = request.values("Authorization");
@@ -79,6 +121,13 @@ fn bearer<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
         return Err(Refusal::Missing);
     }
     std::str::from_utf8(token.trim_ascii()).ok().filter(|token| !token.is_empty()).ok_or(Refusal::Malformed)
+}
+
+/// The subprotocol that is offered to show a token.
+pub(super) fn bearer_protocol<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let mut offered =
+        request.list("Sec-WebSocket-Protocol").filter_map(|name| std::str::from_utf8(name).ok());
+    offered.find(|name| name.starts_with(BEARER))
 }
 
 /// The value of a cookie. One that stands there twice may have been put there by somebody else (RFC 6265 8.6), and is

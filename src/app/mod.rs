@@ -7,6 +7,7 @@ mod identity;
 mod page;
 pub mod service;
 pub mod store;
+pub mod tables;
 pub mod throttle;
 pub mod tokens;
 
@@ -64,7 +65,14 @@ fn add_service(router: &mut Router, service: &Arc<Service>) {
         .delete("/users/{id}", with(|service, request| users::delete(service, request).into_outcome()))
         .post("/sessions", with(sessions::sign_in))
         .post("/sessions/refresh", with(sessions::refresh))
-        .delete("/sessions", with(|service, request| sessions::sign_out(service, request).into_outcome()));
+        .delete("/sessions", with(|service, request| sessions::sign_out(service, request).into_outcome()))
+        .get("/tables", with(|service, request| tables::list(service, request).into_outcome()))
+        .get("/tables/{table_id}", with(|service, request| tables::show(service, request).into_outcome()))
+        .get("/ws", with(|service, request| tables::sit_by_query(service, request).into_outcome()))
+        .get(
+            "/ws/{table_id}/{client_id}",
+            with(|service, request| tables::sit_by_path(service, request).into_outcome()),
+        );
 }
 
 /// `GET /bytes/{n}`: byte i is i mod 251.

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accounts::{Blocklist, Moment, Passwords, SessionId, Sessions, StoreError, Users};
 use super::store::Store;
+use super::tables::{self, Hall};
 use super::throttle::{Counted, Throttles};
 use super::tokens::{Algorithm, Entropy, Keys, Tokens};
 use crate::fault::{self, Fault};
-use crate::http::{Origins, Problem, Response};
+use crate::http::{Origins, Problem, Response, WebSocket};
 use crate::limits;
+use crate::ws::{self, Overflow, Prepared};
 
 /// How the service behaves.
 #[derive(Clone, Debug)]
@@ -25,8 +27,12 @@ pub struct Settings {
     pub password_chars: usize,
     /// Passwords that are refused, beside the house's own list.
     pub blocklist: Blocklist,
-    /// Pages whose cookies are taken for what changes something.
+    /// Pages whose cookies are taken for what changes something, and which may open sockets at tables.
     pub origins: Origins,
+    /// Tables are for everybody, also without a name.
+    pub open_tables: bool,
+    /// How the sockets at tables behave, but for what becomes of those who do not read.
+    pub socket: ws::Config,
 }
 
 impl Default for Settings {
@@ -38,6 +44,8 @@ impl Default for Settings {
             password_chars: limits::PASSWORD_CHARS.0,
             blocklist: Blocklist::default(),
             origins: Origins::SameHost,
+            open_tables: false,
+            socket: ws::Config::default(),
         }
     }
 }
@@ -50,6 +58,10 @@ pub struct Service {
     pub(super) tokens: Tokens,
     pub(super) passwords: Passwords,
     pub(super) settings: Settings,
+    pub(super) hall: Hall,
+    /// How sockets at tables are taken.
+    pub(super) socket: WebSocket,
+    pub(super) ping: Prepared,
     ended: Ended,
 }
 
@@ -86,9 +98,15 @@ impl Service {
             ended.add(&[id], Moment { now, until });
         }
         let passwords = Passwords::new(settings.blocklist.clone(), Arc::clone(&entropy));
+        // A message that is dropped would be missed: who does not read comes back for what he missed.
+        let message = settings.socket.message.min(limits::TABLE_MESSAGE);
+        let socket = ws::Config { overflow: Overflow::Close, message, ..settings.socket };
         Ok(Self {
             users: Arc::<Store>::clone(&store),
-            sessions: store,
+            sessions: Arc::<Store>::clone(&store),
+            hall: Hall::new(store),
+            socket: WebSocket::default().config(socket).origins(settings.origins.clone()),
+            ping: tables::ping(),
             throttles: Box::new(Counted::default()),
             tokens: Tokens::new(keys, entropy, settings.token_life)?,
             passwords: passwords.min_chars(settings.password_chars),
@@ -105,6 +123,22 @@ impl Service {
     /// Sessions have ended: their tokens are good no more.
     pub(super) fn forget(&self, sessions: &[SessionId], at: Moment) {
         self.ended.add(sessions, at);
+        sessions.iter().for_each(|session| self.hall.close_sockets(*session));
+    }
+
+    /// What a table has said is to be kept.
+    pub(super) fn keep(&self, table: &tables::Shared) {
+        self.hall.keep(table);
+    }
+
+    /// Keeps what tables have said, so that it is heard. Says whether there was something.
+    pub fn work(&self) -> bool {
+        self.hall.work()
+    }
+
+    /// Does that, without end: for a thread of its own.
+    pub fn work_on(&self) -> ! {
+        self.hall.work_on()
     }
 
     /// The tokens of this session are good no more.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use clap::{Args, ValueEnum};
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
@@ -170,6 +171,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     password_blocklist: Option<PathBuf>,
 
+    /// Let everybody sit at tables, and see them, without a token
+    #[arg(long)]
+    open_tables: bool,
+
     /// Give up root for this user once the device is open
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -212,6 +217,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let user = options.user.as_deref().map(find_user).transpose()?;
     let directory = Directory::find(options.data.as_deref())?;
     let service = Arc::new(open_service(options, directory.as_ref(), user.as_ref())?);
+    let tables = Arc::clone(&service);
+    let keep_tables = thread::Builder::new().name("tables".to_owned()).spawn(move || tables.work_on());
+    keep_tables.map_err(|error| format!("there is no thread for the tables: {error}"))?;
     let mut router = app::routes(options.choices(&service));
     if let Some(cors) = cors(&options.cors_origin)? {
         router.cors(cors);
@@ -276,6 +284,8 @@ impl Options {
             session_life: self.session_life,
             password_chars: self.password_length.into(),
             blocklist,
+            open_tables: self.open_tables,
+            socket: self.socket(),
             // A page of anywhere may read what is public; it may act for nobody.
             origins: Origins::Listed(
                 self.cors_origin.iter().filter(|origin| *origin != "*").cloned().collect(),
@@ -284,6 +294,10 @@ impl Options {
     }
 
     fn choices(&self, service: &Arc<Service>) -> Choices {
+        Choices { socket: self.socket(), service: Some(Arc::clone(service)) }
+    }
+
+    fn socket(&self) -> ws::Config {
         let deflate = match self.ws_compression {
             Compression::Off => None,
             Compression::Shared => Some(Deflate::default()),
@@ -295,8 +309,7 @@ impl Options {
             OnOverflow::Close => Overflow::Close,
             OnOverflow::Drop => Overflow::Drop,
         };
-        let socket = ws::Config { deflate, overflow, ..ws::Config::default() };
-        Choices { socket, service: Some(Arc::clone(service)) }
+        ws::Config { deflate, overflow, ..ws::Config::default() }
     }
 }
 

@@ -50,4 +50,4 @@ pub use problem::{Invalid, Place, Problem};
 pub use response::{Body, BodySource, Piece, Response, Status};
 pub use router::Router;
 pub use urlencoded::{BadEncoding, Form, pairs as form_pairs, percent_decode};
-pub use websocket::{Origins, Upgrade, WebSocket};
+pub use websocket::{Handshake, Origins, Upgrade, WebSocket};

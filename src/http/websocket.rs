@@ -55,12 +55,24 @@ pub struct WebSocket {
     protocols: Vec<String>,
 }
 
-/// A handshake that is taken, and who stands behind it.
-pub struct Upgrade {
+/// A handshake that is well.
+pub struct Handshake {
     accept: String,
     protocol: Option<String>,
     compression: Option<(Agreement, String)>,
     config: ws::Config,
+}
+
+impl Handshake {
+    /// Takes it for this handler.
+    pub fn accept(self, handler: impl ws::Handler + 'static) -> Outcome {
+        Outcome::Upgrade(Box::new(Upgrade { handshake: self, handler: Box::new(handler) }))
+    }
+}
+
+/// A handshake that is taken, and who stands behind it.
+pub struct Upgrade {
+    handshake: Handshake,
     handler: Box<dyn ws::Handler>,
 }
 
@@ -95,17 +107,20 @@ impl WebSocket {
 
     /// Takes the handshake for this handler, or says what is wrong with it.
     pub fn accept(&self, request: &Request<'_>, handler: impl ws::Handler + 'static) -> Outcome {
-        let protocol = self.protocol(request).map(str::to_owned);
-        match self.judge(request) {
+        match self.handshake(request) {
             Err(refusal) => Outcome::Respond(refusal),
-            Ok((accept, compression)) => Outcome::Upgrade(Box::new(Upgrade {
-                accept,
-                protocol,
-                compression,
-                config: self.config,
-                handler: Box::new(handler),
-            })),
+            Ok(handshake) => handshake.accept(handler),
         }
+    }
+
+    /// Judges the handshake, so that it can be taken later: in a job, say, that looks for something first.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn handshake(&self, request: &Request<'_>) -> Result<Handshake, Response> {
+        let (accept, compression) = self.judge(request)?;
+        let protocol = self.protocol(request).map(str::to_owned);
+        Ok(Handshake { accept, protocol, compression, config: self.config })
     }
 
     /// RFC 6455 4.2.1, and what of it a request has wrong.
@@ -174,11 +189,11 @@ impl Upgrade {
         let mut response = response
             .with("Upgrade", "websocket")
             .with("Connection", "Upgrade")
-            .with("Sec-WebSocket-Accept", Cow::Owned(self.accept.clone()));
-        if let Some(protocol) = &self.protocol {
+            .with("Sec-WebSocket-Accept", Cow::Owned(self.handshake.accept.clone()));
+        if let Some(protocol) = &self.handshake.protocol {
             response = response.with("Sec-WebSocket-Protocol", protocol.clone());
         }
-        if let Some((_, extensions)) = &self.compression {
+        if let Some((_, extensions)) = &self.handshake.compression {
             response = response.with("Sec-WebSocket-Extensions", extensions.clone());
         }
         response
@@ -186,6 +201,7 @@ impl Upgrade {
 
     /// The WebSocket, and who stands behind it.
     pub fn into_parts(self) -> (ws::Config, Option<Agreement>, Box<dyn ws::Handler>) {
-        (self.config, self.compression.map(|(agreement, _)| agreement), self.handler)
+        let Handshake { compression, config, .. } = self.handshake;
+        (config, compression.map(|(agreement, _)| agreement), self.handler)
     }
 }

@@ -5,6 +5,7 @@
 
 mod schema;
 mod sessions;
+mod tables;
 mod users;
 
 use std::fmt::Display;

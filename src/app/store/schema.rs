@@ -7,6 +7,11 @@
 //! | `emails` | e-mail address in small letters | id of its user |
 //! | `sessions` | id of the session | the session, in JSON |
 //! | `sessions_of` | id of the user, id of the session | nothing |
+//! | `tables` | id | the table, in JSON |
+//! | `tables_by_time` | when something was said there last, id | nothing |
+//! | `talk` | id of the table, number of the message | the message, in JSON |
+//! | `seats` | id of the table, id of the client | id of the user, and when he sat down there first |
+//! | `seats_of` | id of the user, when he sat down there first, id of the table, id of the client | nothing |
 //! | `ended` | until when its tokens would live, id of the session | nothing |
 
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
@@ -20,6 +25,12 @@ pub(super) const SESSIONS: TableDefinition<'_, u128, &[u8]> = TableDefinition::n
 pub(super) const SESSIONS_OF: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("sessions_of");
 pub(super) const ENDED: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("ended");
 
+pub(super) const TABLES: TableDefinition<'_, i64, &[u8]> = TableDefinition::new("tables");
+pub(super) const TABLES_BY_TIME: TableDefinition<'_, (u64, i64), ()> = TableDefinition::new("tables_by_time");
+pub(super) const TALK: TableDefinition<'_, (i64, u64), &[u8]> = TableDefinition::new("talk");
+pub(super) const SEATS: TableDefinition<'_, (i64, i64), (u64, u64)> = TableDefinition::new("seats");
+pub(super) const SEATS_OF: TableDefinition<'_, (u64, u64, i64, i64), ()> = TableDefinition::new("seats_of");
+
 pub(super) const SCHEMA: &str = "schema";
 pub(super) const NEXT_USER: &str = "next_user";
 
@@ -27,7 +38,7 @@ pub(super) const NEXT_USER: &str = "next_user";
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// The first makes version 1 of an empty file.
-const STEPS: &[Step] = &[users_and_sessions];
+const STEPS: &[Step] = &[users_and_sessions, tables];
 
 /// Brings a file up to date, in one step: it is of the old version or of the new one, never between.
 pub(super) fn migrate(store: &Store) -> Result<(), String> {
@@ -61,5 +72,14 @@ fn users_and_sessions(transaction: &WriteTransaction) -> Result<(), redb::Error>
     transaction.open_table(SESSIONS_OF)?;
     transaction.open_table(ENDED)?;
     transaction.open_table(META)?.insert(NEXT_USER, 1)?;
+    Ok(())
+}
+
+fn tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(TABLES)?;
+    transaction.open_table(TABLES_BY_TIME)?;
+    transaction.open_table(TALK)?;
+    transaction.open_table(SEATS)?;
+    transaction.open_table(SEATS_OF)?;
     Ok(())
 }

@@ -179,7 +179,7 @@ fn a_file_of_a_newer_version_is_left_alone() {
 
 #[test]
 fn a_file_of_an_older_version_is_brought_up_to_date() {
-    for version in 0..=1 {
+    for version in 0..=2 {
         let db = Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
         let store = Store { db };
         migrate_to(&store, version).unwrap();

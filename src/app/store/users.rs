@@ -4,6 +4,7 @@ use redb::{ReadableTable as _, WriteTransaction};
 
 use super::schema::{EMAILS, META, NEXT_USER, USERS};
 use super::sessions::end_all;
+use super::tables::unbind_all;
 use super::{Store, parse, record};
 use crate::app::accounts::{Change, Moment, SessionId, StoreError, User, UserId, Users};
 
@@ -77,6 +78,7 @@ impl Users for Store {
             let Some(user) = find(transaction, id)? else { return Ok(Err(StoreError::Unknown)) };
             transaction.open_table(USERS)?.remove(id.0)?;
             transaction.open_table(EMAILS)?.remove(&*folded(&user.email))?;
+            unbind_all(transaction, id)?;
             Ok(Ok(end_all(transaction, id, at)?))
         })
     }
