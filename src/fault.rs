@@ -123,7 +123,7 @@ pub enum Fault {
     HeardTwice,
     HeardUnkept,
     SeatsUnbound,
-    SlowSeatsStay,
+    SocketsStay,
     AttemptsUnlimited,
 }
 

@@ -15,7 +15,7 @@ pub(super) const ACCESS_COOKIE: &str = "taphouse_access";
 /// The cookie with the refresh token.
 pub(super) const REFRESH_COOKIE: &str = "taphouse_refresh";
 
-/// What stands before a token in the name of a subprotocol: for browsers, whose scripts can set no field of a handshake.
+/// What stands before a token in the name of a subprotocol: for browsers, whose scripts can set no field.
 const BEARER: &str = "bearer.";
 
 /// What a request wants to do, as far as cookies go.

@@ -86,7 +86,11 @@ impl Service {
         Self::new(Arc::new(Store::in_memory()), keys, settings, entropy, now)
     }
 
-    fn new(
+    /// A service on this store, with these keys.
+    ///
+    /// # Errors
+    /// The store failed, or as [`Tokens::new`].
+    pub fn new(
         store: Arc<Store>,
         keys: Keys,
         settings: Settings,

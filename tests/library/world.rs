@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) is_lazy: bool,
     /// Nothing reaches the clients any more, and nothing comes from them.
     pub(crate) is_cut: bool,
+    /// What else is done in each turn, by itself.
+    pub(crate) chore: Box<dyn FnMut()>,
 }
 
 fn host(address: Ipv4Addr, mac: u8) -> stack::Config {
@@ -77,6 +79,7 @@ impl World {
             undone: Vec::new(),
             is_lazy: false,
             is_cut: false,
+            chore: Box::new(|| ()),
         }
     }
 
@@ -91,6 +94,7 @@ impl World {
         }
         if !self.is_lazy {
             self.work();
+            (self.chore)();
         }
         let mut buffer = [0; 2048];
         while let Received::Frame(len) = self.wire.recv(self.now, &mut buffer) {
@@ -125,9 +129,14 @@ impl World {
         }
     }
 
-    pub(crate) fn connect(&mut self) -> ConnId {
+    /// Begins to connect.
+    pub(crate) fn dial(&mut self) -> ConnId {
         let config = tcp::Config { nagle: false, ..tcp::Config::default() };
-        let id = self.client.connect(SocketAddrV4::new(SERVER, 80), config).unwrap();
+        self.client.connect(SocketAddrV4::new(SERVER, 80), config).unwrap()
+    }
+
+    pub(crate) fn connect(&mut self) -> ConnId {
+        let id = self.dial();
         self.pass(20);
         id
     }
@@ -205,16 +214,27 @@ impl Guest {
     fn sit_within(world: &mut World, path: &str, millis: u64) -> Self {
         let id = world.connect();
         world.pass(millis);
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        world.write(id, request);
+        world.write(id, Self::handshake(path, ""));
         world.pass(millis);
         let (answer, _) = world.read(id);
+        Self::on(world, id, &answer).unwrap()
+    }
+
+    /// What asks for a WebSocket; `fields` are further lines of the head.
+    pub(crate) fn handshake(path: &str, fields: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+        )
+    }
+
+    /// The guest that this answer, which is whole, has let in. Or the answer.
+    pub(crate) fn on(world: &World, id: ConnId, answer: &[u8]) -> Result<Self, String> {
         let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        if !head.starts_with("HTTP/1.1 101 ") {
+            return Err(String::from_utf8(answer.to_vec()).unwrap());
+        }
         assert!(head.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
         assert!(!head.contains("Content-Length"), "{head}");
         let config = ws::Config { queue: 64 << 20, ..ws::Config::default() };
@@ -230,7 +250,12 @@ impl Guest {
             is_finished: false,
         };
         guest.take(world.now(), &answer[end..]);
-        guest
+        Ok(guest)
+    }
+
+    /// Where its connection is.
+    pub(crate) fn id(&self) -> ConnId {
+        self.id
     }
 
     pub(crate) fn say(&mut self, world: &mut World, text: &str) {

@@ -8,10 +8,10 @@ use taphouse::app::tokens::Entropy;
 use taphouse::app::{Choices, routes};
 use taphouse::time::Duration;
 
-use crate::world::World;
+use crate::world::{Guest, World};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
-const BEGAN: u64 = 1_800_000_000;
+pub(crate) const BEGAN: u64 = 1_800_000_000;
 
 pub(crate) struct House {
     pub(crate) world: World,
@@ -19,6 +19,7 @@ pub(crate) struct House {
 }
 
 /// What came back.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -44,10 +45,21 @@ impl House {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let service = Arc::new(Service::in_memory(settings, entropy(), BEGAN).unwrap());
-        let choices = Choices { service: Some(Arc::clone(&service)), ..Choices::default() };
-        let mut world = World::new(routes(choices), "", 1);
-        world.began = BEGAN;
+        let mut world = world_of(&service, "", 1);
+        let tables = Arc::clone(&service);
+        world.chore = Box::new(move || {
+            tables.work();
+        });
         Self { world, service }
+    }
+
+    /// Somebody sits down, or is told why not.
+    pub(crate) fn sit(&mut self, path: &str, fields: &str) -> Result<Guest, Box<Answer>> {
+        let id = self.world.connect();
+        self.world.write(id, Guest::handshake(path, fields));
+        self.world.pass(30);
+        let (answer, _) = self.world.read(id);
+        Guest::on(&self.world, id, &answer).map_err(|answer| Box::new(Answer::of(&answer)))
     }
 
     /// A whole exchange; `fields` are lines of the head.
@@ -74,12 +86,7 @@ impl House {
     pub(crate) fn answer_on(&mut self, id: taphouse::stack::ConnId) -> Answer {
         let text = String::from_utf8(self.world.read(id).0).unwrap();
         self.world.abort(id);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        Answer {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            body: serde_json::from_str(body).unwrap_or(Value::Null),
-            head: head.to_owned(),
-        }
+        Answer::of(&text)
     }
 
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Answer {
@@ -132,7 +139,24 @@ impl Session {
     }
 }
 
+/// A world whose house has this service. Nobody keeps what its tables say, unless somebody is told to.
+pub(crate) fn world_of(service: &Arc<Service>, impairment: &str, seed: u64) -> World {
+    let choices = Choices { service: Some(Arc::clone(service)), ..Choices::default() };
+    let mut world = World::new(routes(choices), impairment, seed);
+    world.began = BEGAN;
+    world
+}
+
 impl Answer {
+    pub(crate) fn of(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        Self {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body: serde_json::from_str(body).unwrap_or(Value::Null),
+            head: head.to_owned(),
+        }
+    }
+
     pub(crate) fn field<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.fields(name).next()
     }

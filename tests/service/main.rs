@@ -1,9 +1,11 @@
 //! The service of the house in virtual time: users, tokens and sessions, all the way through our own TCP on a wire.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod crowd;
 mod house;
 mod killed;
 mod sessions;
+mod tables;
 mod users;
 #[path = "../library/world.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]
@@ -15,7 +17,7 @@ use taphouse::fault::{self, Fault};
 
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 10] = [
+    let noticed: [(Fault, fn()); 24] = [
         (Fault::TokensUnsigned, sessions::forged_tokens_are_refused),
         (Fault::TokensStay, sessions::a_token_expires),
         (Fault::OldTokensTaken, sessions::an_old_refresh_token_ends_the_session),
@@ -25,6 +27,20 @@ fn seeded_faults_are_noticed() {
         (Fault::AttemptsUnlimited, users::a_stolen_token_does_not_find_the_password),
         (Fault::StrangersTold, sessions::a_stranger_is_told_as_late_as_a_wrong_password),
         (Fault::CookiesFromAnywhere, sessions::cookies_are_taken_from_own_pages_alone),
+        (Fault::SocketsStay, tables::sockets_end_with_their_tokens),
+        (Fault::WhispersLeak, tables::whispers_are_for_two),
+        (Fault::LeaversStay, tables::who_vanishes_is_gone_in_time),
+        (Fault::DeadPeersStay, tables::who_vanishes_is_gone_in_time),
+        (Fault::MutedSpeak, tables::moderators_keep_order),
+        (Fault::HeardTwice, tables::who_comes_back_gets_what_he_missed_once),
+        (Fault::HeardUnkept, tables::nothing_is_heard_before_it_is_kept),
+        (Fault::SeatsUnbound, tables::a_seat_is_bound_to_who_first_sat_there),
+        (Fault::QueueUnlimited, tables::a_seat_that_does_not_read_is_closed_and_holds_up_nobody),
+        (Fault::WhispersLeak, crowd::one_crowd),
+        (Fault::LeaversStay, crowd::one_crowd),
+        (Fault::HeardTwice, crowd::one_crowd),
+        (Fault::HeardUnkept, crowd::one_crowd),
+        (Fault::MailLost, crowd::one_crowd),
         (Fault::JobsUnlimited, users::too_many_sign_ups_are_told_to_come_back),
     ];
     for (fault, scenario) in noticed {

@@ -9,6 +9,7 @@ use super::*;
 use crate::app::accounts::{
     Change, Moment, PasswordHash, Renewal, Role, Session, SessionId, Sessions, User, UserId, Users,
 };
+use crate::app::tables::{Addition, ClientId, Kept, Record, Summary, TableId, Tables};
 use crate::limits;
 use crate::rand::{Purpose, Rng, Seed};
 
@@ -79,8 +80,8 @@ fn users_are_found_by_id_and_address() {
     assert_eq!(store.by_email("lady@example.com").unwrap().map(|user| user.id), Some(ada.id));
     assert!(matches!(rename("x@y", UserId(9)), Err(StoreError::Unknown)));
 
-    assert_eq!(store.list(UserId(0), 1).unwrap()[0].id, ada.id);
-    assert_eq!(store.list(ada.id, 10).unwrap(), std::slice::from_ref(&bob));
+    assert_eq!(Users::list(&store, UserId(0), 1).unwrap()[0].id, ada.id);
+    assert_eq!(Users::list(&store, ada.id, 10).unwrap(), std::slice::from_ref(&bob));
     store.remove(ada.id, AT).unwrap();
     assert!(matches!(store.remove(ada.id, AT), Err(StoreError::Unknown)));
     assert_eq!(store.insert(user("lady@example.com")).unwrap().id, UserId(3), "an id is never used again");
@@ -225,7 +226,7 @@ fn a_damaged_file_is_a_clear_error() {
             }
             // What was hit was of no use, or could be repaired: then nobody is missing.
             Ok(store) if !bytes.is_empty() => {
-                assert_eq!(store.list(UserId(0), 100).unwrap().len(), 50, "round {round}")
+                assert_eq!(Users::list(&store, UserId(0), 100).unwrap().len(), 50, "round {round}")
             }
             Ok(_) => {}
         }
@@ -350,7 +351,7 @@ fn no_acknowledged_write_is_lost_whenever_the_power_goes() {
             && let store = (Store { db })
             && super::schema::migrate(&store).is_ok()
         {
-            let found = store.list(UserId(0), usize::MAX).unwrap();
+            let found = Users::list(&store, UserId(0), usize::MAX).unwrap();
             let emails = |users: &[User]| users.iter().map(|user| user.email.clone()).collect::<Vec<_>>();
             let perhaps = other.take();
             let is_well = emails(&found) == emails(&known)
@@ -383,4 +384,70 @@ fn no_acknowledged_write_is_lost_whenever_the_power_goes() {
 #[test]
 fn a_commit_that_is_not_synced_is_noticed() {
     assert!(fault::is_noticed(Fault::CommitsUnsynced, no_acknowledged_write_is_lost_whenever_the_power_goes));
+}
+
+fn record_of(seq: u64) -> Record {
+    Record { seq, between: None, text: format!("{{\"seq\":{seq}}}") }
+}
+
+fn addition(table: i64, at: u64, seqs: std::ops::RangeInclusive<u64>, gone: u64) -> Addition {
+    Addition { table: TableId(table), seq: *seqs.end(), at, talk: seqs.map(record_of).collect(), gone }
+}
+
+#[test]
+fn a_table_is_kept_from_its_oldest_message_on() {
+    let store = Store::in_memory();
+    assert_eq!(store.load(TableId(1)).unwrap(), Kept::default());
+    store.append(&[addition(1, 1000, 1..=5, 0), addition(-1, 1000, 1..=1, 0)]).unwrap();
+    store.append(&[addition(1, 1001, 6..=8, 3)]).unwrap();
+    let kept = store.load(TableId(1)).unwrap();
+    assert_eq!((kept.seq, kept.gone), (8, 3));
+    assert_eq!(kept.talk, (4..=8).map(record_of).collect::<Vec<_>>());
+    assert_eq!(store.load(TableId(-1)).unwrap().talk.len(), 1, "others keep theirs");
+    let summary = |seq, at| Summary { seq, at };
+    assert_eq!(
+        Tables::list(&store, None, 10).unwrap(),
+        [(TableId(-1), summary(1, 1000)), (TableId(1), summary(8, 1001))]
+    );
+    assert_eq!(Tables::list(&store, Some(TableId(-1)), 10).unwrap(), [(TableId(1), summary(8, 1001))]);
+    assert_eq!(Tables::list(&store, Some(TableId(i64::MAX)), 10).unwrap(), []);
+}
+
+#[test]
+fn tables_that_are_silent_for_longest_go() {
+    let store = Store::in_memory();
+    let all: Vec<_> =
+        (0..limits::TABLES as i64 + 10).map(|n| addition(n, 1000 + n as u64, 1..=1, 0)).collect();
+    let (first, rest) = all.split_at(20);
+    store.append(first).unwrap();
+    store.append(&[addition(0, 1_000_000, 2..=2, 0)]).unwrap();
+    store.append(rest).unwrap();
+    assert_eq!(Tables::list(&store, None, usize::MAX).unwrap().len(), limits::TABLES);
+    assert_eq!(store.load(TableId(0)).unwrap().talk.len(), 2, "somebody spoke there since");
+    assert_eq!(store.load(TableId(10)).unwrap(), Kept::default());
+    assert_eq!(store.load(TableId(11)).unwrap().talk.len(), 1);
+}
+
+#[test]
+fn seats_are_bound_to_users() {
+    let store = Store::in_memory();
+    let bind = |table, client, user: Option<u64>, now| {
+        store.bind(TableId(table), ClientId(client), user.map(UserId), now).unwrap().map(|user| user.0)
+    };
+    assert_eq!(bind(1, 7, None, 1), None, "nobody's, and stays so");
+    assert_eq!(bind(1, 7, Some(5), 1), Some(5));
+    assert_eq!(
+        (bind(1, 7, None, 2), bind(1, 7, Some(6), 2), bind(1, 7, Some(5), 2)),
+        (Some(5), Some(5), Some(5))
+    );
+    assert_eq!(bind(2, 7, Some(6), 2), Some(6));
+    for n in 0..limits::SEATS_OF_ONE as i64 {
+        assert_eq!(bind(9, n, Some(5), 10 + n as u64), Some(5));
+    }
+    assert_eq!(bind(1, 7, Some(6), 1000), Some(6), "he has too many others by now");
+    assert_eq!(bind(9, 0, Some(6), 1000), Some(5));
+    let ada = store.insert(user("ada@example.com")).unwrap();
+    assert_eq!(bind(3, 3, Some(ada.id.0), 1), Some(ada.id.0));
+    store.remove(ada.id, AT).unwrap();
+    assert_eq!(bind(3, 3, None, 1), None, "it was a user's who is no more");
 }

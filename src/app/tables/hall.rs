@@ -8,6 +8,7 @@ use super::message::Person;
 use super::table::{Table, Unseated};
 use super::{Party, TableId, Tables};
 use crate::app::accounts::{SessionId, StoreError};
+use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::Instant;
 use crate::ws::{Code, Sender};
@@ -135,6 +136,9 @@ impl Hall {
     /// rings or something comes.
     pub(in crate::app) fn close_sockets(&self, session: SessionId) {
         let sockets = self.sockets();
+        if fault::is(Fault::SocketsStay) {
+            return;
+        }
         for (_, sender) in sockets.by_session.range((session, 0)..=(session, u64::MAX)) {
             let _ = sender.close(Code(limits::CLOSE_UNAUTHORIZED), "the token is revoked");
         }

@@ -61,11 +61,15 @@ pub struct Party {
 impl Party {
     /// Both are the same person in the same seat.
     fn is(&self, other: &Self) -> bool {
-        self.client == other.client
-            && match (self.user, other.user) {
-                (None, None) => self.occupancy == other.occupancy,
-                (mine, theirs) => mine == theirs,
-            }
+        self.client == other.client && self.is_person(other)
+    }
+
+    /// Both are the same person, whichever seats they have.
+    fn is_person(&self, other: &Self) -> bool {
+        match (self.user, other.user) {
+            (None, None) => self.client == other.client && self.occupancy == other.occupancy,
+            (mine, theirs) => mine == theirs,
+        }
     }
 }
 

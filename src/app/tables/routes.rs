@@ -67,8 +67,8 @@ fn sit(
     })))
 }
 
-/// A browser wants one of the subprotocols that it has offered. The one with the token is spoken only for want of another,
-/// so that no answer repeats it.
+/// A browser wants one of the subprotocols that it has offered. The one with the token is spoken only for want of
+/// another, so that no answer repeats it.
 fn spoken<'a>(request: &Request<'a>) -> Option<&'a str> {
     let names_ours = request.list("Sec-WebSocket-Protocol").any(|name| name == PROTOCOL.as_bytes());
     if names_ours { Some(PROTOCOL) } else { bearer_protocol(request) }

@@ -10,7 +10,6 @@ use super::table::{Speech, Unsaid};
 use crate::app::accounts::Permission;
 use crate::app::service::Service;
 use crate::app::tokens::{Claims, Refusal};
-use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::{Duration, Instant, Now};
 use crate::ws::{Closed, Code, Handler, Message, Prepared, Socket};
@@ -78,7 +77,6 @@ impl Seat {
                 self.cursor = cursor;
                 messages.iter().for_each(|message| self.send_prepared(socket, message));
             }
-            None if fault::is(Fault::SlowSeatsStay) => {}
             None => self.leave(socket, Code::TRY_AGAIN_LATER, "you read too slowly"),
         }
     }

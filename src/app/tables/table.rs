@@ -349,7 +349,7 @@ impl Table {
             }
             Speech::Muted { who, seconds } => {
                 let other = self.seats.get(&who).ok_or(Unsaid::NobodyThere)?.party;
-                self.muted.retain(|(muted, _)| !muted.is(&other));
+                self.muted.retain(|(muted, _)| !muted.is_person(&other));
                 self.muted.push((other, now.mono + Duration::from_secs(seconds)));
                 self.muted.drain(..self.muted.len().saturating_sub(limits::SANCTIONS));
                 self.append(message::sanction("muted", seq, now.wall, who, seconds), None, false, now);
@@ -370,11 +370,7 @@ impl Table {
     }
 
     fn is_muted(&self, party: &Party) -> bool {
-        let is_same = |muted: &Party| match party.user {
-            Some(_) => muted.user == party.user,
-            None => muted.is(party),
-        };
-        self.muted.iter().any(|(muted, _)| is_same(muted)) && !fault::is(Fault::MutedSpeak)
+        self.muted.iter().any(|(muted, _)| muted.is_person(party)) && !fault::is(Fault::MutedSpeak)
     }
 
     /// Tells all others that somebody is about to speak. Nothing of it is kept, and where many sit nobody is told.
