@@ -7,6 +7,8 @@
 //! load bulk-up CONNECTIONS SECONDS    bytes a second of PUT /sink, one after the other
 //! load new-connections SECONDS        connect, GET with Connection: close, read to the end, close; 32 at a time
 //! load echo CONNECTIONS SECONDS       64 bytes there and back, each connection one at a time; --spin never sleeps
+//! load tables SEATS SECONDS WINDOW    sits down at one table, and has one seat speak: so many messages at once are on
+//!                                     their way; each must reach every seat, once and in order
 //! load idle CONNECTIONS               opens them, asks once on each, says so, and holds them until its stdin ends
 //! ```
 //!
@@ -19,6 +21,7 @@ mod connections;
 mod echo;
 mod idle;
 mod peer;
+mod tables;
 
 use std::process::ExitCode;
 
@@ -58,6 +61,10 @@ fn run() -> Result<String, String> {
         "echo" => {
             let (count, seconds) = (options.word(1, "connections")?, options.word(2, "seconds")?);
             echo::run(&mut target, count, seconds, options.has("spin"))
+        }
+        "tables" => {
+            let (seats, seconds) = (options.word(1, "seats")?, options.word(2, "seconds")?);
+            tables::run(&mut target, seats, seconds, options.word(3, "messages at once")?)
         }
         "idle" => idle::run(&mut target, options.word(1, "connections")?),
         other => Err(format!("there is no command {other:?}")),
