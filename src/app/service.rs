@@ -108,7 +108,7 @@ impl Service {
         Ok(Self {
             users: Arc::<Store>::clone(&store),
             sessions: Arc::<Store>::clone(&store),
-            hall: Hall::new(store),
+            hall: Hall::new(store, Arc::clone(&entropy)),
             socket: WebSocket::default().config(socket).origins(settings.origins.clone()),
             ping: tables::ping(),
             throttles: Box::new(Counted::default()),

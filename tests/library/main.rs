@@ -5,6 +5,7 @@
 mod answers;
 mod chat;
 mod crowd;
+#[allow(dead_code, reason = "others use it too")]
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

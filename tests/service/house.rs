@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use taphouse::app::service::{Service, Settings};
-use taphouse::app::tokens::Entropy;
+use taphouse::app::store::Store;
+use taphouse::app::tokens::{Entropy, Keys};
 use taphouse::app::{Choices, routes};
 use taphouse::time::Duration;
 
@@ -28,7 +29,11 @@ pub(crate) struct Answer {
 
 /// The same in each run.
 pub(crate) fn entropy() -> Entropy {
-    let state = Mutex::new(0x9e37_79b9_7f4a_7c15_u64);
+    entropy_of(0)
+}
+
+fn entropy_of(run: u64) -> Entropy {
+    let state = Mutex::new(0x9e37_79b9_7f4a_7c15_u64.wrapping_add(run));
     Arc::new(move |buffer| {
         let mut state = state.lock().unwrap();
         for byte in buffer {
@@ -44,7 +49,18 @@ impl House {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
-        let service = Arc::new(Service::in_memory(settings, entropy(), BEGAN).unwrap());
+        Self::of(Service::in_memory(settings, entropy(), BEGAN).unwrap())
+    }
+
+    /// The house as it begins for this time with what is kept; tables are for everybody.
+    pub(crate) fn on(store: &Arc<Store>, run: u64) -> Self {
+        let settings = Settings { open_tables: true, ..Settings::default() };
+        let keys = Keys::in_memory(settings.algorithm, entropy(), BEGAN);
+        Self::of(Service::new(Arc::clone(store), keys, settings, entropy_of(run), BEGAN).unwrap())
+    }
+
+    fn of(service: Service) -> Self {
+        let service = Arc::new(service);
         let mut world = world_of(&service, "", 1);
         let tables = Arc::clone(&service);
         world.chore = Box::new(move || {

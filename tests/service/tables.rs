@@ -1,9 +1,12 @@
 //! Sockets at tables.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use taphouse::app::accounts::Role;
 use taphouse::app::accounts::admin::Command;
 use taphouse::app::service::Settings;
+use taphouse::app::store::Store;
 use taphouse::limits;
 
 use crate::house::{House, PASSWORD};
@@ -518,4 +521,20 @@ fn a_crowd_that_comes_is_told_of_in_few_words() {
     let left = ada.heard_of(&mut house.world, "left");
     let named: usize = left.iter().map(number).sum();
     assert_eq!((named, &left.last().unwrap()["count"]), (120, &json!(1)));
+}
+
+#[test]
+pub(crate) fn who_has_no_name_is_another_one_when_the_house_begins_again() {
+    let store = Arc::new(Store::in_memory());
+    let mut house = House::on(&store, 1);
+    let mut one = house.sit("/ws/1/1", "").unwrap();
+    let two = house.sit("/ws/1/2", "").unwrap();
+    one.tell(&mut house.world, &json!({"type": "whisper", "to": 2, "text": "psst"}));
+    assert_eq!(one.heard_of(&mut house.world, "whispered").len(), 1);
+    drop(two);
+    let mut house = House::on(&store, 2);
+    for client in [1, 2] {
+        let mut again = house.sit(&format!("/ws/1/{client}?since=0"), "").unwrap();
+        assert_eq!(again.heard_of(&mut house.world, "whispered").len(), 0, "client {client}");
+    }
 }

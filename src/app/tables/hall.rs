@@ -8,6 +8,7 @@ use super::message::Person;
 use super::table::{Table, Unseated};
 use super::{Party, TableId, Tables};
 use crate::app::accounts::{SessionId, StoreError};
+use crate::app::tokens::Entropy;
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::Instant;
@@ -16,6 +17,7 @@ use crate::ws::{Code, Sender};
 /// The tables.
 pub(in crate::app) struct Hall {
     pub(super) store: Arc<dyn Tables>,
+    entropy: Entropy,
     pub(super) journal: Journal,
     tables: Mutex<BTreeMap<TableId, Shared>>,
     /// Held while a table is fetched from the store, or put away, so that none is there twice.
@@ -37,9 +39,10 @@ pub(super) struct Place {
 }
 
 impl Hall {
-    pub(in crate::app) fn new(store: Arc<dyn Tables>) -> Self {
+    pub(in crate::app) fn new(store: Arc<dyn Tables>, entropy: Entropy) -> Self {
         Self {
             store,
+            entropy,
             journal: Journal::default(),
             tables: Mutex::default(),
             moving: Mutex::default(),
@@ -88,7 +91,7 @@ impl Hall {
     ) -> Result<Result<Place, Unseated>, StoreError> {
         loop {
             let table = self.fetch(id, now)?;
-            let party = match lock(&table).sit(person.clone(), now) {
+            let party = match lock(&table).sit(person.clone(), self.occupancy(), now) {
                 Ok(party) => party,
                 // It was put away before he sat, and is fetched anew.
                 Err(Unseated::Closed) => continue,
@@ -96,6 +99,12 @@ impl Hall {
             };
             return Ok(Ok(Place { table, party }));
         }
+    }
+
+    fn occupancy(&self) -> u64 {
+        let mut bytes = [0; 8];
+        (self.entropy)(&mut bytes);
+        u64::from_be_bytes(bytes)
     }
 
     /// What this table has said is to be kept.

@@ -54,7 +54,8 @@ pub struct Party {
     pub client: ClientId,
     /// Whose it is; nobody's, if somebody sits there without a name.
     pub user: Option<UserId>,
-    /// Which time that somebody sat there. Who has no name is the same for this time alone.
+    /// Which time that somebody sat there: a random number, so that it is another one also when the house begins again.
+    /// Who has no name is the same for this time alone.
     pub occupancy: u64,
 }
 

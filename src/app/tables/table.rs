@@ -46,7 +46,6 @@ pub(in crate::app) struct Table {
     /// Until when somebody may not speak, or not sit here.
     muted: Vec<(Party, Instant)>,
     barred: Vec<(Party, Instant)>,
-    occupancies: u64,
     /// It was put away; who still has it looks for it anew.
     is_closed: bool,
 }
@@ -159,7 +158,6 @@ impl Table {
             presence: Presence::default(),
             muted: Vec::new(),
             barred: Vec::new(),
-            occupancies: 0,
             is_closed: false,
         };
         for Record { seq, between, text } in talk {
@@ -171,14 +169,15 @@ impl Table {
 
     // --- who is there ---------------------------------------------------------------------------------
 
-    /// Somebody wants this seat. A user's other socket there is closed.
-    pub(super) fn sit(&mut self, person: Person, now: Instant) -> Result<Party, Unseated> {
+    /// Somebody wants this seat. A user's other socket there is closed. `occupancy` is a number that nobody had before,
+    /// here or when the house ran the last time.
+    pub(super) fn sit(&mut self, person: Person, occupancy: u64, now: Instant) -> Result<Party, Unseated> {
         if self.is_closed {
             return Err(Unseated::Closed);
         }
         let client = person.client;
         // Without a name he is whoever sits there.
-        let party = Party { client, user: person.user, occupancy: self.occupancies + 1 };
+        let party = Party { client, user: person.user, occupancy };
         self.barred.retain(|(_, until)| *until > now);
         let is_same = |other: &Party| match party.user {
             Some(_) => other.user == party.user,
@@ -194,7 +193,6 @@ impl Table {
             None if self.seats.len() >= limits::SEATS => return Err(Unseated::Full),
             _ => {}
         }
-        self.occupancies += 1;
         let replaced = self.seats.remove(&client);
         let is_present = replaced.as_ref().is_some_and(|seat| seat.is_present);
         self.seats.insert(client, Seat { party, person, sender: None, is_present, is_woken: false });

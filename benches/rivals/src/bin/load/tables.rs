@@ -175,9 +175,10 @@ impl Room {
     fn arrive(&mut self, number: u64) {
         let flight = &mut self.flights[(number - self.first) as usize];
         flight.missing -= 1;
-        while let Some(flight) = self.flights.pop_front_if(|flight| flight.missing == 0) {
+        while self.flights.front().is_some_and(|flight| flight.missing == 0) {
+            let flight = self.flights.pop_front();
             self.first += 1;
-            self.took.push(flight.sent.elapsed().as_nanos() as u64);
+            self.took.extend(flight.map(|flight| flight.sent.elapsed().as_nanos() as u64));
         }
     }
 }
