@@ -2,6 +2,7 @@
 
 pub mod accounts;
 mod bodies;
+pub mod entropy;
 mod fields;
 mod identity;
 mod page;

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accounts::{Blocklist, Moment, Passwords, SessionId, Sessions, StoreError, Users};
+use super::entropy::Entropy;
 use super::store::Store;
 use super::tables::{self, Hall};
 use super::throttle::{Counted, Throttles};
-use super::tokens::{Algorithm, Entropy, Keys, Tokens};
+use super::tokens::{Algorithm, Keys, Tokens};
 use crate::fault::{self, Fault};
 use crate::http::{Origins, Problem, Response, WebSocket};
 use crate::limits;

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fault::{self, Fault};
+use crate::http::{Problem, Response};
 use crate::limits;
 
 /// Whose attempts are counted.
@@ -112,6 +113,13 @@ impl Cells {
             self.set(&key, 0);
         }
     }
+}
+
+/// 429, and when to try again.
+pub(super) fn too_many(seconds: u64) -> Response {
+    let response: Response =
+        Problem::new(429, "there were too many attempts to sign in; wait a while").into();
+    response.with("Retry-After", seconds.to_string())
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use nix::unistd::{Uid, User, chown};
 use serde::{Deserialize, Serialize};
 use taphouse::app::accounts::admin::Command;
+use taphouse::app::entropy;
 use taphouse::app::service::{Service, Settings};
-use taphouse::app::tokens::system_entropy;
 use taphouse::shard::runner::Start;
 
 /// Bytes of a command or an answer.
@@ -66,8 +66,8 @@ impl Directory {
             Err(error) => return Err(wrong(error)),
         }
         let now = Start::now().read().wall;
-        let service =
-            Service::open(&self.path, settings, system_entropy(), now).map_err(|e| format!("--data: {e}"))?;
+        let service = Service::open(&self.path, settings, entropy::system(), now)
+            .map_err(|e| format!("--data: {e}"))?;
         if let Some(owner) = owner {
             self.give_to(owner).map_err(wrong)?;
         }

@@ -10,8 +10,9 @@ use std::thread;
 use clap::{Args, ValueEnum};
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 use taphouse::app::accounts::Blocklist;
+use taphouse::app::entropy;
 use taphouse::app::service::{Service, Settings};
-use taphouse::app::tokens::{Algorithm, system_entropy};
+use taphouse::app::tokens::Algorithm;
 use taphouse::app::{self, Choices};
 use taphouse::arp::ProbeMode;
 use taphouse::http::{Cors, Limits, Origins};
@@ -261,7 +262,7 @@ fn open_service(
     let settings = options.settings()?;
     match directory {
         Some(directory) => directory.open(settings, owner),
-        None => Service::in_memory(settings, system_entropy(), Start::now().read().wall),
+        None => Service::in_memory(settings, entropy::system(), Start::now().read().wall),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use taphouse::app::entropy::Entropy;
 use taphouse::app::service::{Service, Settings};
 use taphouse::app::store::Store;
-use taphouse::app::tokens::{Entropy, Keys};
+use taphouse::app::tokens::Keys;
 use taphouse::app::{Choices, routes};
 use taphouse::time::Duration;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use taphouse::app::accounts::admin::Command as Admin;
 use taphouse::app::accounts::{Change, Moment, PasswordHash, Role, User, UserId, Users as _};
+use taphouse::app::entropy;
 use taphouse::app::service::{Service, Settings};
 use taphouse::app::store::Store;
-use taphouse::app::tokens::system_entropy;
 use taphouse::rand::{Purpose, Seed};
 
 const DIRECTORY: &str = "TAPHOUSE_KILLED_STORE";
@@ -101,7 +101,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
 fn a_house_begins_again_with_what_it_knew() {
     let directory = std::env::temp_dir().join(format!("taphouse-again-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let open = |now| Service::open(&directory, Settings::default(), system_entropy(), now).unwrap();
+    let open = |now| Service::open(&directory, Settings::default(), entropy::system(), now).unwrap();
     let add = Admin::Add {
         email: "ada@example.com".to_owned(),
         nickname: "Ada".to_owned(),

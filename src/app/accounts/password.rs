@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::app::tokens::Entropy;
+use crate::app::entropy::Entropy;
 use crate::limits;
 
 /// KiB of memory and passes over it.

@@ -8,7 +8,7 @@ use super::{Renewal, Session, SessionId, StoreError, User, users};
 use crate::app::fields::Fields;
 use crate::app::identity::{ACCESS_COOKIE, REFRESH_COOKIE, Wants, cookie, unauthorized};
 use crate::app::service::{Service, refused};
-use crate::app::throttle::Key;
+use crate::app::throttle::{Key, too_many};
 use crate::app::tokens::{RefreshToken, Refusal};
 use crate::fault::{self, Fault};
 use crate::http::{Job, Outcome, Problem, Request, Response, SameSite, SetCookie, collect};
@@ -40,13 +40,6 @@ pub(in crate::app) fn sign_in(service: &Arc<Service>, request: &Request<'_>) -> 
             Ok::<_, Response>(service.granted(now, &user, session, 0, as_cookies))
         })))
     })
-}
-
-/// 429, and when to try again.
-pub(super) fn too_many(seconds: u64) -> Response {
-    let response: Response =
-        Problem::new(429, "there were too many attempts to sign in; wait a while").into();
-    response.with("Retry-After", seconds.to_string())
 }
 
 impl Service {

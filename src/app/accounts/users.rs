@@ -9,7 +9,7 @@ use super::{Change, Permission, StoreError, User, UserId};
 use crate::app::fields::Fields;
 use crate::app::identity::{Wants, must_have};
 use crate::app::service::{Service, refused};
-use crate::app::throttle::Key;
+use crate::app::throttle::{Key, too_many};
 use crate::app::tokens::Claims;
 use crate::http::{Content, Invalid, Job, Outcome, Place, Problem, Request, Response, collect};
 use crate::limits;
@@ -143,7 +143,7 @@ pub(in crate::app) fn change(service: &Arc<Service>, request: &Request<'_>) -> R
         };
         // Who has found a token shall not find the password by it.
         let keys = [Key::Account(claims.email.to_ascii_lowercase())];
-        service.throttles.attempt(now, &keys).map_err(super::sessions::too_many)?;
+        service.throttles.attempt(now, &keys).map_err(too_many)?;
         let old = old.clone();
         Ok(Outcome::Later(Job::computing(move || {
             let user =

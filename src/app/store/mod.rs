@@ -14,12 +14,13 @@ use std::path::Path;
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase as _, WriteTransaction,
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::accounts::StoreError;
+use super::accounts::{StoreError, User, UserId};
 use crate::fault::{self, Fault};
 
 /// Bytes of the file that are kept in memory.
@@ -114,6 +115,12 @@ fn damaged(how: &dyn Display) -> String {
 
 fn failed(error: impl Display) -> StoreError {
     StoreError::Failed(error.to_string())
+}
+
+/// The user of this id, as he is while something is changed.
+fn user(transaction: &WriteTransaction, id: UserId) -> Result<Option<User>, redb::Error> {
+    let users = transaction.open_table(schema::USERS)?;
+    users.get(id.0)?.map(|user| parse(user.value())).transpose()
 }
 
 fn record(value: &impl Serialize) -> Vec<u8> {

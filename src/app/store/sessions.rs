@@ -3,7 +3,6 @@
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::schema::{ENDED, SESSIONS, SESSIONS_OF};
-use super::users::find;
 use super::{Store, parse, record};
 use crate::app::accounts::{Moment, PasswordHash, Renewal, Session, SessionId, Sessions, StoreError, UserId};
 use crate::fault::{self, Fault};
@@ -18,7 +17,7 @@ impl Sessions for Store {
         at: Moment,
     ) -> Result<Vec<SessionId>, StoreError> {
         self.write(|transaction| {
-            let user = find(transaction, session.user)?;
+            let user = super::user(transaction, session.user)?;
             if user.is_none_or(|user| user.is_disabled || user.password != *compared) {
                 return Ok(Err(StoreError::Unknown));
             }

@@ -1,6 +1,6 @@
 //! Users, kept.
 
-use redb::{ReadableTable as _, WriteTransaction};
+use redb::ReadableTable as _;
 
 use super::schema::{EMAILS, META, NEXT_USER, USERS};
 use super::sessions::end_all;
@@ -53,7 +53,7 @@ impl Users for Store {
         change: &mut dyn FnMut(&mut User) -> Change,
     ) -> Result<(User, Vec<SessionId>), StoreError> {
         self.write(|transaction| {
-            let Some(before) = find(transaction, id)? else { return Ok(Err(StoreError::Unknown)) };
+            let Some(before) = super::user(transaction, id)? else { return Ok(Err(StoreError::Unknown)) };
             let mut user = before.clone();
             let ended = match change(&mut user) {
                 Change::Made => Vec::new(),
@@ -75,7 +75,7 @@ impl Users for Store {
 
     fn remove(&self, id: UserId, at: Moment) -> Result<Vec<SessionId>, StoreError> {
         self.write(|transaction| {
-            let Some(user) = find(transaction, id)? else { return Ok(Err(StoreError::Unknown)) };
+            let Some(user) = super::user(transaction, id)? else { return Ok(Err(StoreError::Unknown)) };
             transaction.open_table(USERS)?.remove(id.0)?;
             transaction.open_table(EMAILS)?.remove(&*folded(&user.email))?;
             unbind_all(transaction, id)?;
@@ -90,9 +90,4 @@ impl Users for Store {
             behind.map(|entry| parse(entry?.1.value())).collect()
         })
     }
-}
-
-pub(super) fn find(transaction: &WriteTransaction, id: UserId) -> Result<Option<User>, redb::Error> {
-    let users = transaction.open_table(USERS)?;
-    users.get(id.0)?.map(|user| parse(user.value())).transpose()
 }

@@ -8,7 +8,7 @@ use super::message::Person;
 use super::table::{Table, Unseated};
 use super::{Party, TableId, Tables};
 use crate::app::accounts::{SessionId, StoreError};
-use crate::app::tokens::Entropy;
+use crate::app::entropy::Entropy;
 use crate::fault::{self, Fault};
 use crate::limits;
 use crate::time::Instant;

@@ -15,7 +15,7 @@ use ed25519_dalek::SigningKey;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 
-use super::Entropy;
+use crate::app::entropy::Entropy;
 use crate::limits;
 
 /// The algorithm of new tokens.

@@ -21,18 +21,11 @@ use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{Permission, SessionId, User, UserId};
+use super::entropy::Entropy;
 use crate::fault::{self, Fault};
 use crate::limits;
 pub use keys::{Algorithm, Keys};
 pub use refresh::RefreshToken;
-
-/// Fills a buffer with bytes that nobody can guess. Lasting secrets are never drawn from the seed of a run.
-pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
-
-/// The entropy of the operating system.
-pub fn system_entropy() -> Entropy {
-    Arc::new(|buffer| getrandom::fill(buffer).expect("the operating system has randomness"))
-}
 
 const ISSUER: &str = "taphouse";
 /// RFC 9068 2.1: so that no other kind of token is taken for one (RFC 8725 3.11).

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::app::accounts::{PasswordHash, Role};
+use crate::app::entropy;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -300,15 +301,15 @@ fn the_keys_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = std::env::temp_dir().join(format!("taphouse-keys-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let open = |algorithm, now| Keys::open(&directory, algorithm, system_entropy(), now);
+    let open = |algorithm, now| Keys::open(&directory, algorithm, entropy::system(), now);
     let path = directory.join("keys.json");
-    let tokens = Tokens::new(open(Algorithm::EdDSA, NOW).unwrap(), system_entropy(), 900).unwrap();
+    let tokens = Tokens::new(open(Algorithm::EdDSA, NOW).unwrap(), entropy::system(), 900).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let (token, _) = tokens.issue(NOW, &ada(), SessionId(1));
     let refresh = tokens.refresh(SessionId(1), 3);
 
     // By another start, with another algorithm: what was signed before is good.
-    let tokens = Tokens::new(open(Algorithm::HS256, NOW + 10).unwrap(), system_entropy(), 900).unwrap();
+    let tokens = Tokens::new(open(Algorithm::HS256, NOW + 10).unwrap(), entropy::system(), 900).unwrap();
     assert!(tokens.judge(NOW + 10, &token).is_ok());
     assert_eq!(tokens.judge_refresh(refresh.reveal()), Ok((SessionId(1), 3)));
     assert_eq!(parts(&tokens.issue(NOW + 10, &ada(), SessionId(1)).0).0["alg"], "HS256");
