@@ -21,6 +21,11 @@ pub enum Key {
 }
 
 impl Key {
+    /// Those at the account of this address, which may be none, and of any length.
+    pub fn account(email: &str) -> Self {
+        Self::Account(email.chars().take(limits::EMAIL_BYTES).collect::<String>().to_ascii_lowercase())
+    }
+
     /// Attempts at once, and seconds until there is one more.
     fn rate(&self) -> (u64, u64) {
         match self {

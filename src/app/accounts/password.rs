@@ -96,7 +96,8 @@ impl Passwords {
         let salt = BASE64.decode(&hash.salt).unwrap_or_default();
         let derived = self.derive((hash.m, hash.t), password, &salt);
         let is_same = BASE64.decode(&hash.hash).is_ok_and(|expected| is_same(&derived, &expected, &salt));
-        is_same && kept.is_some()
+        // Of a longer one only so much was looked at, and none is kept.
+        is_same && kept.is_some() && normal(password).chars().nth(limits::PASSWORD_CHARS.1).is_none()
     }
 
     fn derive(&self, (m, t): (u32, u32), password: &str, salt: &[u8]) -> [u8; 32] {
@@ -104,7 +105,6 @@ impl Passwords {
         let mut memory = self.memory().pop().unwrap_or_default();
         memory.resize(params.block_count(), Block::default());
         let mut hash = [0; 32];
-        // Longer ones are not kept, so none is found either.
         let password: String = normal(password).chars().take(limits::PASSWORD_CHARS.1).collect();
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, &mut memory[..])
@@ -302,6 +302,11 @@ mod tests {
         assert!(passwords.is_right("correct horse", Some(&hash)));
         assert!(!passwords.is_right("correct hors", Some(&hash)));
         assert!(!passwords.is_right("correct horse", None));
+        let long = "aB3 ".repeat(64);
+        let kept = passwords.hash(&long);
+        assert!(
+            passwords.is_right(&long, Some(&kept)) && !passwords.is_right(&format!("{long}x"), Some(&kept))
+        );
         assert!(!passwords.is_right("", Some(&PasswordHash::default())));
         let wide = passwords.hash("ｃｏｒｒｅｃｔ horse");
         assert!(passwords.is_right("correct horse", Some(&wide)), "one password, written in two ways");

@@ -32,7 +32,7 @@ pub(in crate::app) fn sign_in(service: &Arc<Service>, request: &Request<'_>) -> 
             return Err(Problem::new(403, "cookies are set for pages of this house alone").into());
         }
         // It is counted before it is known whether there is such an account.
-        let keys = [Key::Account(email.to_ascii_lowercase()), Key::Address(address)];
+        let keys = [Key::account(&email), Key::Address(address)];
         service.throttles.attempt(now, &keys).map_err(too_many)?;
         Ok(Outcome::Later(Job::computing(move || {
             let (user, session) = service.begin(now, &email, &password)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::names::{judge_email, judge_nickname};
-use super::{Change, Permission, StoreError, User, UserId};
+use super::{Change, PasswordHash, Permission, StoreError, User, UserId};
 use crate::app::fields::Fields;
 use crate::app::identity::{Wants, must_have};
 use crate::app::service::{Service, refused};
@@ -139,22 +139,26 @@ pub(in crate::app) fn change(service: &Arc<Service>, request: &Request<'_>) -> R
     Ok(collect(request, limits::ACCOUNT_BODY, move |content| -> Result<Outcome, Response> {
         let wish = Wish::read(&content, &service, &claims, id)?;
         let Some((old, _)) = &wish.password else {
-            return Ok(Outcome::Later(Job::new(move || wish.fulfil(&service, now, id))));
+            return Ok(Outcome::Later(Job::new(move || wish.fulfil(&service, now, id, None))));
         };
         // Who has found a token shall not find the password by it.
-        let keys = [Key::Account(claims.email.to_ascii_lowercase())];
+        let keys = [Key::account(&claims.email)];
         service.throttles.attempt(now, &keys).map_err(too_many)?;
         let old = old.clone();
         Ok(Outcome::Later(Job::computing(move || {
             let user =
                 service.users.by_id(id).map_err(refused)?.ok_or_else(|| refused(StoreError::Unknown))?;
             if !service.passwords.is_right(&old, Some(&user.password)) {
-                return Err(Problem::new(403, "the old password is wrong").into());
+                return Err(wrong_old_password());
             }
             service.throttles.forgive(&keys);
-            wish.fulfil(&service, now, id)
+            wish.fulfil(&service, now, id, Some(user.password))
         })))
     }))
+}
+
+fn wrong_old_password() -> Response {
+    Problem::new(403, "the old password is wrong").into()
 }
 
 /// What is to become of a user.
@@ -197,12 +201,24 @@ impl Wish {
         Ok(Self { email, nickname, password })
     }
 
-    /// In a job. The old password, if there is one, was compared.
-    fn fulfil(self, service: &Service, now: u64, id: UserId) -> Result<Response, Response> {
+    /// In a job. The old password, if there is one, was compared with this.
+    fn fulfil(
+        self,
+        service: &Service,
+        now: u64,
+        id: UserId,
+        compared: Option<PasswordHash>,
+    ) -> Result<Response, Response> {
         let Self { email, nickname, password } = self;
         let hash = password.map(|(_, new)| service.passwords.hash(&new));
         let at = service.moment(now);
+        let mut is_late = false;
         let changed = service.users.update(id, at, &mut |user| {
+            // Another request may have changed it since.
+            is_late = compared.as_ref().is_some_and(|compared| user.password != *compared);
+            if is_late {
+                return Change::Made;
+            }
             user.email = email.clone().unwrap_or(std::mem::take(&mut user.email));
             user.nickname = nickname.clone().unwrap_or(std::mem::take(&mut user.nickname));
             match &hash {
@@ -215,6 +231,9 @@ impl Wish {
         });
         let (user, ended) = changed.map_err(refused)?;
         service.forget(&ended, at);
+        if is_late {
+            return Err(wrong_old_password());
+        }
         Ok(shown(200, &user, Details::Full))
     }
 }
