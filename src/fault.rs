@@ -124,6 +124,7 @@ pub enum Fault {
     HeardUnkept,
     SeatsUnbound,
     SocketsStay,
+    SlowSeatsStay,
     AttemptsUnlimited,
 }
 

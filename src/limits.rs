@@ -208,6 +208,9 @@ pub const SESSIONS_OF_ONE: usize = 32;
 pub const ACCOUNT_ATTEMPTS: (u64, u64) = (10, 30);
 /// Attempts to sign in from one address at once, and seconds until there is one more. Beyond: 429.
 pub const ADDRESS_ATTEMPTS: (u64, u64) = (30, 2);
+/// Tables and seats that somebody is the first to sit at for a while: at once, and seconds until there may be one more.
+/// Beyond: 429.
+pub const NEW_SEATS: (u64, u64) = (1024, 1);
 /// Accounts and addresses whose attempts are counted. Beyond: the one whose waiting ends first is forgotten.
 pub const THROTTLED: usize = 65_536;
 
@@ -215,8 +218,10 @@ pub const THROTTLED: usize = 65_536;
 
 /// Seats at one table. Beyond: 503.
 pub const SEATS: usize = 65_536;
-/// Seats of one user that are kept for him. Beyond: the one that he sat down at first is anybody's again.
+/// Seats of one user that are kept for him. Beyond: the one where he has not sat for longest is anybody's again.
 pub const SEATS_OF_ONE: usize = 256;
+/// Seconds within which it is not noted anew that a user sits in a seat of his.
+pub const SEAT_NOTED: u64 = 3600;
 /// Tables that are kept. Beyond: those that were silent for longest go.
 pub const TABLES: usize = 65_536;
 /// Tables that are at hand though nobody sits there. Beyond: those are in the store alone.
@@ -233,10 +238,21 @@ pub const MESSAGE_ID_BYTES: usize = 64;
 pub const HISTORY: usize = 500;
 /// Bytes of it.
 pub const HISTORY_BYTES: usize = 512 << 10;
-/// Messages on who came and went that a table has at hand for those who read. Beyond: the oldest goes.
-pub const PRESENCE_KEPT: usize = 128;
+/// Messages that a table has at hand for those who read on. Beyond: the oldest goes, and who has not read it is closed by
+/// 1013.
+pub const LOG_MESSAGES: usize = 16_384;
+/// Bytes of them.
+pub const LOG_BYTES: usize = 4 << 20;
+/// Bytes of them at all tables together. Beyond: each has [`LOG_FLOOR`] of them.
+pub const TABLES_BYTES: usize = 256 << 20;
+/// As many bytes each has then.
+pub const LOG_FLOOR: usize = 64 << 10;
 /// Messages of a table that nobody hears yet, since they are not kept. Beyond: `error`.
-pub const UNKEPT_MESSAGES: u64 = 128;
+pub const UNKEPT_MESSAGES: u64 = 2048;
+/// Bytes of them. Beyond: `error`.
+pub const UNKEPT_BYTES: usize = 1 << 20;
+/// Bytes that somebody reads of a table at once, before others have their turn.
+pub const READING_BYTES: usize = 32 << 10;
 /// Messages that somebody hears who sits down.
 pub const WELCOME_MESSAGES: usize = 50;
 /// Messages of one `history`.
@@ -253,6 +269,10 @@ pub const TYPING_SEATS: usize = 100;
 pub const SPEECH_RATE: (u64, Duration) = (100, Duration::from_millis(20));
 /// The same for `typing`. Beyond: not passed on.
 pub const TYPING_RATE: (u64, Duration) = (3, Duration::from_secs(1));
+/// New tokens that one seat shows at once, and the pause until there may be one more. Beyond: `error`.
+pub const AUTH_RATE: (u64, Duration) = (4, Duration::from_secs(5));
+/// People whose rates a table remembers when they have left. Beyond: the first is forgotten.
+pub const RATES_REMEMBERED: usize = 1024;
 /// Messages of one seat that are no good, at once, and the pause until there may be one more. Beyond: closed by 1008.
 pub const BAD_MESSAGES: (u64, Duration) = (8, Duration::from_secs(10));
 /// Seconds for which somebody is muted or removed, unless it is told otherwise, and at most.

@@ -13,6 +13,7 @@ use super::tokens::{Algorithm, Keys, Tokens};
 use crate::fault::{self, Fault};
 use crate::http::{Origins, Problem, Response, WebSocket};
 use crate::limits;
+use crate::time::{Instant, Now};
 use crate::ws::{self, Overflow, Prepared};
 
 /// How the service behaves.
@@ -64,6 +65,7 @@ pub struct Service {
     pub(super) socket: WebSocket,
     pub(super) ping: Prepared,
     ended: Ended,
+    latest: Mutex<Now>,
 }
 
 impl Service {
@@ -117,7 +119,21 @@ impl Service {
             passwords: passwords.min_chars(settings.password_chars),
             settings,
             ended,
+            latest: Mutex::new(Now { mono: Instant::ZERO, wall: now }),
         })
+    }
+
+    /// It is now, somewhere.
+    pub(super) fn see(&self, now: Now) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.mono > latest.mono {
+            *latest = now;
+        }
+    }
+
+    /// The latest time that was seen, for those who are not told it.
+    pub(super) fn latest(&self) -> Now {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Now, and until when a token that was made now lives.

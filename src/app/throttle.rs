@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::accounts::UserId;
 use crate::fault::{self, Fault};
 use crate::http::{Problem, Response};
 use crate::limits;
@@ -18,6 +19,10 @@ pub enum Key {
     Account(String),
     /// Those from an address.
     Address(Ipv4Addr),
+    /// Seats and tables that are new to a user.
+    SeatsOf(UserId),
+    /// Tables that are new to somebody without a name.
+    SeatsFrom(Ipv4Addr),
 }
 
 impl Key {
@@ -31,6 +36,7 @@ impl Key {
         match self {
             Self::Account(_) => limits::ACCOUNT_ATTEMPTS,
             Self::Address(_) => limits::ADDRESS_ATTEMPTS,
+            Self::SeatsOf(_) | Self::SeatsFrom(_) => limits::NEW_SEATS,
         }
     }
 }
@@ -92,7 +98,7 @@ impl Throttles for Counted {
             let until = cells.until.get(key).copied().unwrap_or(0);
             match key {
                 Key::Account(_) => cells.set(key, 0),
-                Key::Address(_) => cells.set(key, until.saturating_sub(key.rate().1)),
+                _ => cells.set(key, until.saturating_sub(key.rate().1)),
             }
         }
     }
@@ -122,8 +128,7 @@ impl Cells {
 
 /// 429, and when to try again.
 pub(super) fn too_many(seconds: u64) -> Response {
-    let response: Response =
-        Problem::new(429, "there were too many attempts to sign in; wait a while").into();
+    let response: Response = Problem::new(429, "there were too many attempts; wait a while").into();
     response.with("Retry-After", seconds.to_string())
 }
 

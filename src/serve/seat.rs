@@ -3,22 +3,23 @@
 use bytes::Bytes;
 
 use crate::fate::Fate;
+use crate::limits;
 use crate::time::{Instant, Now};
-use crate::ws::{self, Closed, Code, Connection, Event, Parcel, Scope, Sender, Socket};
+use crate::ws::{self, Closed, Code, Connection, Event, Parcel, Scope, Sender, Socket, Wishes};
 
 /// A WebSocket.
 pub(super) struct Seat {
     connection: Connection,
     handler: Box<dyn ws::Handler>,
     sender: Sender,
-    /// The handler's alarm.
-    alarm: Option<Instant>,
+    /// Of what the handler wants to be told.
+    wishes: Wishes,
     messages: u64,
 }
 
 impl Seat {
     pub(super) fn new(connection: Connection, handler: Box<dyn ws::Handler>, sender: Sender) -> Self {
-        Self { connection, handler, sender, alarm: None, messages: 0 }
+        Self { connection, handler, sender, wishes: Wishes::default(), messages: 0 }
     }
 
     /// The handshake is done.
@@ -43,7 +44,7 @@ impl Seat {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.connection.poll_timeout(), self.alarm].into_iter().flatten().min()
+        [self.connection.poll_timeout(), self.wishes.alarm].into_iter().flatten().min()
     }
 
     pub(super) fn handle_input(&mut self, scope: &mut Scope<'_>, bytes: Bytes) {
@@ -62,7 +63,7 @@ impl Seat {
 
     pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         self.connection.handle_timeout(scope);
-        if self.alarm.take_if(|at| *at <= scope.now.mono).is_some() {
+        if self.wishes.alarm.take_if(|at| *at <= scope.now.mono).is_some() {
             self.with_handler(scope, |handler, socket| handler.handle_alarm(socket));
         }
         self.advance(scope);
@@ -105,15 +106,19 @@ impl Seat {
                 Event::Closed(closed) => self.handle_closed(&closed),
             }
         }
+        if self.wishes.room && self.connection.waiting() < limits::WS_LOW_WATER / 2 {
+            self.wishes.room = false;
+            self.with_handler(scope, |handler, socket| handler.handle_room(socket));
+        }
     }
 
     fn handle_closed(&mut self, closed: &Closed) {
-        self.alarm = None;
+        self.wishes = Wishes::default();
         self.handler.handle_close(closed);
     }
 
     fn with_handler(&mut self, scope: &mut Scope<'_>, f: impl FnOnce(&mut dyn ws::Handler, &mut Socket<'_>)) {
-        let mut socket = Socket::new(&mut self.connection, scope.reborrow(), &self.sender, &mut self.alarm);
+        let mut socket = Socket::new(&mut self.connection, scope.reborrow(), &self.sender, &mut self.wishes);
         f(&mut *self.handler, &mut socket);
     }
 }

@@ -17,6 +17,9 @@ pub trait Handler: Send {
     /// Somebody woke it by its [`Sender`]: there is something for it elsewhere.
     fn handle_wake(&mut self, _socket: &mut Socket<'_>) {}
 
+    /// The peer has taken most of what waited for it, of which the handler wanted to hear.
+    fn handle_room(&mut self, _socket: &mut Socket<'_>) {}
+
     /// The alarm that was set.
     fn handle_alarm(&mut self, _socket: &mut Socket<'_>) {}
 
@@ -100,12 +103,21 @@ impl PartialEq for Sender {
 
 impl Eq for Sender {}
 
+/// Of what a handler wants to be told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// That it is so late.
+    pub alarm: Option<Instant>,
+    /// That the peer has taken what waited for it.
+    pub room: bool,
+}
+
 /// A WebSocket, lent to its handler for the time of a call.
 pub struct Socket<'a> {
     connection: &'a mut Connection,
     scope: Scope<'a>,
     sender: &'a Sender,
-    alarm: &'a mut Option<Instant>,
+    wishes: &'a mut Wishes,
 }
 
 impl<'a> Socket<'a> {
@@ -114,9 +126,9 @@ impl<'a> Socket<'a> {
         connection: &'a mut Connection,
         scope: Scope<'a>,
         sender: &'a Sender,
-        alarm: &'a mut Option<Instant>,
+        wishes: &'a mut Wishes,
     ) -> Self {
-        Self { connection, scope, sender, alarm }
+        Self { connection, scope, sender, wishes }
     }
 
     /// The time.
@@ -152,7 +164,13 @@ impl<'a> Socket<'a> {
 
     /// Sets the alarm, or takes it back: [`Handler::handle_alarm`] is called once at that time.
     pub fn set_alarm(&mut self, at: Option<Instant>) {
-        *self.alarm = at;
+        self.wishes.alarm = at;
+    }
+
+    /// Has [`Handler::handle_room`] called once when the peer has taken most of what waits for it: who has much to say
+    /// says some of it at a time.
+    pub fn notify_room(&mut self) {
+        self.wishes.room = true;
     }
 
     /// How others reach this WebSocket.

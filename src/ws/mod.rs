@@ -24,6 +24,6 @@ pub use codecs::Codecs;
 pub use connection::{Config, Connection, Event, Overflow, Role, Scope, SendError};
 pub use deflate::{Agreement, Deflate, Malformed};
 pub use group::Group;
-pub use handler::{Handler, Parcel, Sender, Socket};
+pub use handler::{Handler, Parcel, Sender, Socket, Wishes};
 pub use handshake::{accept_key, is_key};
 pub use message::{Message, Prepared};

@@ -35,12 +35,12 @@ fn seeded_faults_are_noticed() {
         (Fault::HeardTwice, tables::who_comes_back_gets_what_he_missed_once),
         (Fault::HeardUnkept, tables::nothing_is_heard_before_it_is_kept),
         (Fault::SeatsUnbound, tables::a_seat_is_bound_to_who_first_sat_there),
-        (Fault::QueueUnlimited, tables::a_seat_that_does_not_read_is_closed_and_holds_up_nobody),
-        (Fault::WhispersLeak, crowd::one_crowd),
-        (Fault::LeaversStay, crowd::one_crowd),
-        (Fault::HeardTwice, crowd::one_crowd),
-        (Fault::HeardUnkept, crowd::one_crowd),
-        (Fault::MailLost, crowd::one_crowd),
+        (Fault::SlowSeatsStay, tables::a_seat_that_does_not_read_is_closed_and_holds_up_nobody),
+        (Fault::WhispersLeak, crowd::some_crowds),
+        (Fault::LeaversStay, crowd::some_crowds),
+        (Fault::HeardTwice, crowd::some_crowds),
+        (Fault::HeardUnkept, crowd::some_crowds),
+        (Fault::MailLost, crowd::some_crowds),
         (Fault::JobsUnlimited, users::too_many_sign_ups_are_told_to_come_back),
     ];
     for (fault, scenario) in noticed {

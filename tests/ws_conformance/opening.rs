@@ -11,7 +11,9 @@ use taphouse::http::{
 use taphouse::mail::{Address, Carrier, Line, Undelivered};
 use taphouse::quota::Quota;
 use taphouse::time::{Instant, Now};
-use taphouse::ws::{self, Agreement, Codecs, Config, Deflate, Event, Message, Parcel, Role, Sender, Socket};
+use taphouse::ws::{
+    self, Agreement, Codecs, Config, Deflate, Event, Message, Parcel, Role, Sender, Socket, Wishes,
+};
 
 use crate::handshake::Handshake;
 use crate::wire::{self, Said, masked};
@@ -138,7 +140,7 @@ impl Client {
             // An end is seen by its Close frame, and by what is not sent back.
             let Event::Message(message) = event else { break };
             let scope = ws::Scope { now, codecs, quota };
-            handler.handle_message(&mut Socket::new(socket, scope, &sender, &mut None), message);
+            handler.handle_message(&mut Socket::new(socket, scope, &sender, &mut Wishes::default()), message);
             while let Some(bytes) = socket.poll_output(&mut ws::Scope { now, codecs, quota }) {
                 self.output.extend_from_slice(&bytes);
             }

@@ -10,7 +10,8 @@ mod users;
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use redb::backends::InMemoryBackend;
 use redb::{
@@ -28,7 +29,10 @@ const CACHE: usize = 16 << 20;
 
 /// The store.
 pub struct Store {
-    db: Database,
+    /// `None` while it cannot be opened again.
+    db: RwLock<Option<Database>>,
+    /// Its file, if it has one.
+    path: Option<PathBuf>,
 }
 
 impl Store {
@@ -40,9 +44,7 @@ impl Store {
         let path = directory.join("taphouse.redb");
         let wrong = |what: &dyn Display| format!("{}: {what}", path.display());
         // What is damaged is found by the check, and not by an assertion later; but for what the check misses.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(&path)
-        }));
+        let opened = catch_unwind(AssertUnwindSafe(|| open_file(&path)));
         let db = match opened {
             Ok(Ok(db)) => db,
             Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => {
@@ -54,7 +56,7 @@ impl Store {
             Ok(Err(error)) => return Err(wrong(&error)),
             Err(_) => return Err(wrong(&damaged(&"it contradicts itself"))),
         };
-        let store = Self { db };
+        let store = Self { db: RwLock::new(Some(db)), path: Some(path.clone()) };
         schema::migrate(&store).map_err(|error| wrong(&error))?;
         Ok(store)
     }
@@ -62,7 +64,7 @@ impl Store {
     /// A store that ends with the program.
     pub fn in_memory() -> Self {
         let db = Builder::new().set_cache_size(CACHE).create_with_backend(InMemoryBackend::new());
-        let store = Self { db: db.expect("there is memory") };
+        let store = Self { db: RwLock::new(Some(db.expect("there is memory"))), path: None };
         schema::migrate(&store).expect("a new store can be brought up to date");
         store
     }
@@ -72,8 +74,7 @@ impl Store {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let transaction = self.db.begin_read().map_err(failed)?;
-        read(&transaction).map_err(failed)
+        self.with(|db| read(&db.begin_read()?).map(Ok))
     }
 
     /// Changes all that is said, or nothing if that ends in an error.
@@ -81,21 +82,57 @@ impl Store {
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
-        let mut transaction = self.db.begin_write().map_err(failed)?;
-        if fault::is(Fault::CommitsUnsynced) {
-            transaction.set_durability(Durability::None).map_err(failed)?;
+        self.with(|db| {
+            let mut transaction = db.begin_write()?;
+            if fault::is(Fault::CommitsUnsynced) {
+                transaction.set_durability(Durability::None)?;
+            }
+            let written = write(&transaction)?;
+            match written {
+                Ok(_) => transaction.commit()?,
+                Err(_) => transaction.abort()?,
+            }
+            Ok(written)
+        })
+    }
+
+    /// Uses the file. After an error of the disk the database takes no more, so it is opened again for the next one.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<Result<T, StoreError>, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let worked = {
+            let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+            db.as_ref().map(work)
+        };
+        match worked {
+            Some(Ok(result)) => return result,
+            Some(Err(error)) => {
+                if matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo) {
+                    self.open_again();
+                }
+                return Err(failed(error));
+            }
+            None => self.open_again(),
         }
-        match write(&transaction).map_err(failed)? {
-            Ok(value) => {
-                transaction.commit().map_err(failed)?;
-                Ok(value)
-            }
-            Err(error) => {
-                transaction.abort().map_err(failed)?;
-                Err(error)
-            }
+        Err(StoreError::Failed("it could not be opened again after an error of the disk".to_owned()))
+    }
+
+    fn open_again(&self) {
+        let Some(path) = &self.path else { return };
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        // The lock of the file is given up first.
+        *db = None;
+        match catch_unwind(AssertUnwindSafe(|| open_file(path))) {
+            Ok(Ok(opened)) => *db = Some(opened),
+            Ok(Err(error)) => log::error!("{} cannot be opened again: {error}", path.display()),
+            Err(_) => log::error!("{} cannot be opened again: it contradicts itself", path.display()),
         }
     }
+}
+
+fn open_file(path: &Path) -> Result<Database, DatabaseError> {
+    Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(path)
 }
 
 fn is_damage(error: &DatabaseError) -> bool {

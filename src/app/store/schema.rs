@@ -2,16 +2,16 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | number: `schema`, `next_user` |
+//! | `meta` | name | number: `schema`, `next_user`, `floor` (the largest number of a message at a table that was forgotten) |
 //! | `users` | id | the user, in JSON |
 //! | `emails` | e-mail address in small letters | id of its user |
 //! | `sessions` | id of the session | the session, in JSON |
 //! | `sessions_of` | id of the user, id of the session | nothing |
 //! | `tables` | id | the table, in JSON |
-//! | `tables_by_time` | when something was said there last, id | nothing |
+//! | `tables_in_order` | whether something was ever said there, when something happened last, id | nothing: the first go first |
 //! | `talk` | id of the table, number of the message | the message, in JSON |
-//! | `seats` | id of the table, id of the client | id of the user, and when he sat down there first |
-//! | `seats_of` | id of the user, when he sat down there first, id of the table, id of the client | nothing |
+//! | `seats` | id of the table, id of the client | id of the user, and when he sat there last |
+//! | `seats_of` | id of the user, when he sat there last, id of the table, id of the client | nothing |
 //! | `ended` | until when its tokens would live, id of the session | nothing |
 
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
@@ -26,13 +26,15 @@ pub(super) const SESSIONS_OF: TableDefinition<'_, (u64, u128), ()> = TableDefini
 pub(super) const ENDED: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("ended");
 
 pub(super) const TABLES: TableDefinition<'_, i64, &[u8]> = TableDefinition::new("tables");
-pub(super) const TABLES_BY_TIME: TableDefinition<'_, (u64, i64), ()> = TableDefinition::new("tables_by_time");
+pub(super) const TABLES_IN_ORDER: TableDefinition<'_, (bool, u64, i64), ()> =
+    TableDefinition::new("tables_in_order");
 pub(super) const TALK: TableDefinition<'_, (i64, u64), &[u8]> = TableDefinition::new("talk");
 pub(super) const SEATS: TableDefinition<'_, (i64, i64), (u64, u64)> = TableDefinition::new("seats");
 pub(super) const SEATS_OF: TableDefinition<'_, (u64, u64, i64, i64), ()> = TableDefinition::new("seats_of");
 
 pub(super) const SCHEMA: &str = "schema";
 pub(super) const NEXT_USER: &str = "next_user";
+pub(super) const FLOOR: &str = "floor";
 
 /// Makes a file of one version one of the next.
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
@@ -77,7 +79,7 @@ fn users_and_sessions(transaction: &WriteTransaction) -> Result<(), redb::Error>
 
 fn tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(TABLES)?;
-    transaction.open_table(TABLES_BY_TIME)?;
+    transaction.open_table(TABLES_IN_ORDER)?;
     transaction.open_table(TALK)?;
     transaction.open_table(SEATS)?;
     transaction.open_table(SEATS_OF)?;

@@ -1,9 +1,11 @@
 //! Tables and seats, kept.
 
+use std::ops::RangeInclusive;
+
 use redb::{ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::schema::{SEATS, SEATS_OF, TABLES, TABLES_BY_TIME, TALK};
+use super::schema::{FLOOR, META, SEATS, SEATS_OF, TABLES, TABLES_IN_ORDER, TALK};
 use super::{Store, parse, record};
 use crate::app::accounts::{StoreError, UserId};
 use crate::app::tables::{Addition, ClientId, Kept, Summary, TableId, Tables};
@@ -15,18 +17,24 @@ struct Row {
     #[serde(flatten)]
     summary: Summary,
     gone: u64,
+    /// Something was said there.
+    has_talk: bool,
 }
 
 impl Tables for Store {
     fn load(&self, table: TableId) -> Result<Kept, StoreError> {
         self.read(|transaction| {
             let tables = transaction.open_table(TABLES)?;
-            let Some(row) = tables.get(table.0)? else { return Ok(Kept::default()) };
+            let Some(row) = tables.get(table.0)? else {
+                // It may be one that was forgotten: then its numbers are not used again.
+                let floor = transaction.open_table(META)?.get(FLOOR)?.map_or(0, |floor| floor.value());
+                return Ok(Kept { seq: floor, gone: floor, talk: Vec::new(), is_new: true });
+            };
             let row: Row = parse(row.value())?;
             let talk = transaction.open_table(TALK)?;
             let talk = talk.range((table.0, 0)..=(table.0, u64::MAX))?;
             let talk = talk.map(|entry| parse(entry?.1.value())).collect::<Result<_, redb::Error>>()?;
-            Ok(Kept { seq: row.summary.seq, gone: row.gone, talk })
+            Ok(Kept { seq: row.summary.seq, gone: row.gone, talk, is_new: false })
         })
     }
 
@@ -35,42 +43,51 @@ impl Tables for Store {
             additions.iter().try_for_each(|addition| append(transaction, addition))?;
             let tables = transaction.open_table(TABLES)?.len()?;
             for _ in limits::TABLES as u64..tables {
-                forget_oldest(transaction)?;
+                forget_first(transaction)?;
             }
             Ok(Ok(()))
         })
     }
 
-    fn bind(
-        &self,
-        table: TableId,
-        client: ClientId,
-        user: Option<UserId>,
-        now: u64,
-    ) -> Result<Option<UserId>, StoreError> {
-        let owner = self.read(|transaction| {
+    fn owner(&self, table: TableId, client: ClientId) -> Result<Option<UserId>, StoreError> {
+        self.read(|transaction| {
             let seats = transaction.open_table(SEATS)?;
             Ok(seats.get((table.0, client.0))?.map(|owner| UserId(owner.value().0)))
-        })?;
-        let Some(user) = user.filter(|_| owner.is_none()) else { return Ok(owner) };
+        })
+    }
+
+    fn bind(&self, table: TableId, client: ClientId, user: UserId, now: u64) -> Result<UserId, StoreError> {
+        let seat = (table.0, client.0);
+        let before = self
+            .read(|transaction| Ok(transaction.open_table(SEATS)?.get(seat)?.map(|owner| owner.value())))?;
+        match before {
+            Some((owner, _)) if owner != user.0 => return Ok(UserId(owner)),
+            // Where he sat a moment ago need not be noted again.
+            Some((_, since)) if now.saturating_sub(since) < limits::SEAT_NOTED => return Ok(user),
+            _ => {}
+        }
         self.write(|transaction| {
             let mut seats = transaction.open_table(SEATS)?;
-            // Somebody else may have been faster.
-            if let Some(owner) = seats.get((table.0, client.0))? {
-                return Ok(Ok(Some(UserId(owner.value().0))));
-            }
             let mut seats_of = transaction.open_table(SEATS_OF)?;
-            let his =
-                seats_of.range((user.0, 0, i64::MIN, i64::MIN)..=(user.0, u64::MAX, i64::MAX, i64::MAX))?;
-            let his: Vec<_> = his.map(|entry| Ok(entry?.0.value())).collect::<Result<_, redb::Error>>()?;
+            let before = seats.get(seat)?.map(|owner| owner.value());
+            match before {
+                // Somebody else was faster.
+                Some((owner, _)) if owner != user.0 => return Ok(Ok(UserId(owner))),
+                Some((_, since)) => drop(seats_of.remove((user.0, since, table.0, client.0))?),
+                None => {}
+            }
+            let his: Vec<_> = seats_of
+                .range(all_of(user))?
+                .map(|entry| Ok(entry?.0.value()))
+                .collect::<Result<_, redb::Error>>()?;
             let too_many = (his.len() + 1).saturating_sub(limits::SEATS_OF_ONE);
             for &(_, since, table, client) in &his[..too_many] {
                 seats_of.remove((user.0, since, table, client))?;
                 seats.remove((table, client))?;
             }
             seats_of.insert((user.0, now, table.0, client.0), ())?;
-            seats.insert((table.0, client.0), (user.0, now))?;
-            Ok(Ok(Some(user)))
+            seats.insert(seat, (user.0, now))?;
+            Ok(Ok(user))
         })
     }
 
@@ -93,19 +110,26 @@ impl Tables for Store {
 }
 
 fn append(transaction: &WriteTransaction, addition: &Addition) -> Result<(), redb::Error> {
-    let Addition { table, seq, at, talk, gone } = addition;
+    let Addition { table, seq, at, talk, gone, is_new } = addition;
     let mut tables = transaction.open_table(TABLES)?;
     let before = tables.get(table.0)?.map(|row| parse::<Row>(row.value())).transpose()?;
-    let row = Row { summary: Summary { seq: *seq, at: *at }, gone: *gone };
+    let gone = match before {
+        // It was forgotten since it was fetched, and all that was said before with it.
+        None if !is_new => talk.first().map_or(*seq, |first| first.seq - 1),
+        None => *gone,
+        Some(before) => before.gone.max(*gone),
+    };
+    let has_talk = !talk.is_empty() || before.is_some_and(|before| before.has_talk);
+    let row = Row { summary: Summary { seq: *seq, at: *at }, gone, has_talk };
     tables.insert(table.0, &*record(&row))?;
-    let mut by_time = transaction.open_table(TABLES_BY_TIME)?;
+    let mut order = transaction.open_table(TABLES_IN_ORDER)?;
     if let Some(before) = before {
-        by_time.remove((before.summary.at, table.0))?;
+        order.remove((before.has_talk, before.summary.at, table.0))?;
     }
-    by_time.insert((*at, table.0), ())?;
+    order.insert((has_talk, *at, table.0), ())?;
     let mut kept = transaction.open_table(TALK)?;
-    if before.is_some_and(|before| before.gone < *gone) {
-        kept.retain_in((table.0, 0)..=(table.0, *gone), |_, _| false)?;
+    if before.is_some_and(|before| before.gone < gone) {
+        kept.retain_in((table.0, 0)..=(table.0, gone), |_, _| false)?;
     }
     for message in talk {
         kept.insert((table.0, message.seq), &*record(message))?;
@@ -114,11 +138,15 @@ fn append(transaction: &WriteTransaction, addition: &Addition) -> Result<(), red
 }
 
 /// Its seats stay whose they are.
-fn forget_oldest(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    let mut by_time = transaction.open_table(TABLES_BY_TIME)?;
-    let Some(oldest) = by_time.pop_first()?.map(|(key, _)| key.value().1) else { return Ok(()) };
-    transaction.open_table(TABLES)?.remove(oldest)?;
-    transaction.open_table(TALK)?.retain_in((oldest, 0)..=(oldest, u64::MAX), |_, _| false)?;
+fn forget_first(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut order = transaction.open_table(TABLES_IN_ORDER)?;
+    let Some(first) = order.pop_first()?.map(|(key, _)| key.value().2) else { return Ok(()) };
+    let mut tables = transaction.open_table(TABLES)?;
+    let seq = tables.remove(first)?.map(|row| parse::<Row>(row.value())).transpose()?;
+    transaction.open_table(TALK)?.retain_in((first, 0)..=(first, u64::MAX), |_, _| false)?;
+    let mut meta = transaction.open_table(META)?;
+    let floor = meta.get(FLOOR)?.map_or(0, |floor| floor.value());
+    meta.insert(FLOOR, floor.max(seq.map_or(0, |row| row.summary.seq)))?;
     Ok(())
 }
 
@@ -126,11 +154,15 @@ fn forget_oldest(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 pub(super) fn unbind_all(transaction: &WriteTransaction, user: UserId) -> Result<(), redb::Error> {
     let mut seats = transaction.open_table(SEATS)?;
     let mut seats_of = transaction.open_table(SEATS_OF)?;
-    let range = (user.0, 0, i64::MIN, i64::MIN)..=(user.0, u64::MAX, i64::MAX, i64::MAX);
-    for entry in seats_of.range(range.clone())? {
+    for entry in seats_of.range(all_of(user))? {
         let (_, _, table, client) = entry?.0.value();
         seats.remove((table, client))?;
     }
-    seats_of.retain_in(range, |_, ()| false)?;
+    seats_of.retain_in(all_of(user), |_, ()| false)?;
     Ok(())
+}
+
+/// The seats of a user, from the one where he has not sat for longest.
+fn all_of(user: UserId) -> RangeInclusive<(u64, u64, i64, i64)> {
+    (user.0, 0, i64::MIN, i64::MIN)..=(user.0, u64::MAX, i64::MAX, i64::MAX)
 }

@@ -182,7 +182,7 @@ fn a_file_of_a_newer_version_is_left_alone() {
 fn a_file_of_an_older_version_is_brought_up_to_date() {
     for version in 0..=2 {
         let db = Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
-        let store = Store { db };
+        let store = Store { db: RwLock::new(Some(db)), path: None };
         migrate_to(&store, version).unwrap();
         let ada = (version > 0).then(|| store.insert(user("ada@example.com")).unwrap());
         super::schema::migrate(&store).unwrap();
@@ -348,7 +348,7 @@ fn no_acknowledged_write_is_lost_whenever_the_power_goes() {
         let disk = Disk::new(std::mem::take(&mut content), 1 + rng.below(160));
         let opened = Builder::new().set_cache_size(1 << 20).create_with_backend(disk.clone());
         if let Ok(db) = opened
-            && let store = (Store { db })
+            && let store = (Store { db: RwLock::new(Some(db)), path: None })
             && super::schema::migrate(&store).is_ok()
         {
             let found = Users::list(&store, UserId(0), usize::MAX).unwrap();
@@ -391,13 +391,20 @@ fn record_of(seq: u64) -> Record {
 }
 
 fn addition(table: i64, at: u64, seqs: std::ops::RangeInclusive<u64>, gone: u64) -> Addition {
-    Addition { table: TableId(table), seq: *seqs.end(), at, talk: seqs.map(record_of).collect(), gone }
+    Addition {
+        table: TableId(table),
+        seq: *seqs.end(),
+        at,
+        talk: seqs.map(record_of).collect(),
+        gone,
+        is_new: true,
+    }
 }
 
 #[test]
 fn a_table_is_kept_from_its_oldest_message_on() {
     let store = Store::in_memory();
-    assert_eq!(store.load(TableId(1)).unwrap(), Kept::default());
+    assert_eq!(store.load(TableId(1)).unwrap(), Kept { is_new: true, ..Kept::default() });
     store.append(&[addition(1, 1000, 1..=5, 0), addition(-1, 1000, 1..=1, 0)]).unwrap();
     store.append(&[addition(1, 1001, 6..=8, 3)]).unwrap();
     let kept = store.load(TableId(1)).unwrap();
@@ -414,40 +421,57 @@ fn a_table_is_kept_from_its_oldest_message_on() {
 }
 
 #[test]
-fn tables_that_are_silent_for_longest_go() {
+fn tables_at_which_nothing_was_said_go_first_and_then_the_silent() {
     let store = Store::in_memory();
-    let all: Vec<_> =
-        (0..limits::TABLES as i64 + 10).map(|n| addition(n, 1000 + n as u64, 1..=1, 0)).collect();
-    let (first, rest) = all.split_at(20);
-    store.append(first).unwrap();
-    store.append(&[addition(0, 1_000_000, 2..=2, 0)]).unwrap();
-    store.append(rest).unwrap();
+    let said: Vec<_> = (0..100).map(|n| addition(n, 1000 + n as u64, 1..=7, 0)).collect();
+    store.append(&said).unwrap();
+    let silent = |n: i64| Addition { talk: Vec::new(), ..addition(n, 5000 + n as u64, 1..=9, 0) };
+    let sat: Vec<_> = (1000..1000 + limits::TABLES as i64).map(silent).collect();
+    store.append(&sat).unwrap();
     assert_eq!(Tables::list(&store, None, usize::MAX).unwrap().len(), limits::TABLES);
-    assert_eq!(store.load(TableId(0)).unwrap().talk.len(), 2, "somebody spoke there since");
-    assert_eq!(store.load(TableId(10)).unwrap(), Kept::default());
-    assert_eq!(store.load(TableId(11)).unwrap().talk.len(), 1);
+    assert!(
+        said.iter().all(|table| !store.load(table.table).unwrap().is_new),
+        "who only sat down pushes nobody out"
+    );
+    let floor = store.load(TableId(1000)).unwrap();
+    assert_eq!(
+        (floor.is_new, floor.seq, floor.gone),
+        (true, 9, 9),
+        "numbers of a table that was forgotten stay used"
+    );
+
+    let more: Vec<_> =
+        (500_000..500_000 + limits::TABLES as i64).map(|n| addition(n, 1_000_000, 1..=1, 0)).collect();
+    store.append(&more).unwrap();
+    assert!(store.load(TableId(0)).unwrap().is_new);
+    // Somebody still sits there, to whom it was never new.
+    store.append(&[Addition { is_new: false, ..addition(0, 2_000_000, 8..=9, 0) }]).unwrap();
+    let kept = store.load(TableId(0)).unwrap();
+    assert_eq!(
+        (kept.seq, kept.gone, kept.talk.len()),
+        (9, 7, 2),
+        "what was said before is gone, and that is known"
+    );
 }
 
 #[test]
 fn seats_are_bound_to_users() {
     let store = Store::in_memory();
-    let bind = |table, client, user: Option<u64>, now| {
-        store.bind(TableId(table), ClientId(client), user.map(UserId), now).unwrap().map(|user| user.0)
-    };
-    assert_eq!(bind(1, 7, None, 1), None, "nobody's, and stays so");
-    assert_eq!(bind(1, 7, Some(5), 1), Some(5));
-    assert_eq!(
-        (bind(1, 7, None, 2), bind(1, 7, Some(6), 2), bind(1, 7, Some(5), 2)),
-        (Some(5), Some(5), Some(5))
-    );
-    assert_eq!(bind(2, 7, Some(6), 2), Some(6));
-    for n in 0..limits::SEATS_OF_ONE as i64 {
-        assert_eq!(bind(9, n, Some(5), 10 + n as u64), Some(5));
+    let owner = |table, client| store.owner(TableId(table), ClientId(client)).unwrap().map(|user| user.0);
+    let bind =
+        |table, client, user, now| store.bind(TableId(table), ClientId(client), UserId(user), now).unwrap().0;
+    assert_eq!(owner(1, 7), None);
+    assert_eq!((bind(1, 7, 5, 1), bind(1, 7, 6, 2), owner(1, 7)), (5, 5, Some(5)));
+    assert_eq!(bind(2, 7, 6, 2), 6);
+    bind(1, 8, 5, 3);
+    for n in 0..limits::SEATS_OF_ONE as i64 - 2 {
+        bind(9, n, 5, 10 + n as u64);
     }
-    assert_eq!(bind(1, 7, Some(6), 1000), Some(6), "he has too many others by now");
-    assert_eq!(bind(9, 0, Some(6), 1000), Some(5));
+    bind(1, 7, 5, limits::SEAT_NOTED + 1);
+    bind(9, 999, 5, limits::SEAT_NOTED + 2);
+    assert_eq!((owner(1, 8), owner(1, 7)), (None, Some(5)), "the one where he has not sat for longest");
     let ada = store.insert(user("ada@example.com")).unwrap();
-    assert_eq!(bind(3, 3, Some(ada.id.0), 1), Some(ada.id.0));
+    bind(3, 3, ada.id.0, 1);
     store.remove(ada.id, AT).unwrap();
-    assert_eq!(bind(3, 3, None, 1), None, "it was a user's who is no more");
+    assert_eq!(owner(3, 3), None, "it was a user's who is no more");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::journal::{Journal, Shared, lock};
+use super::log::Budget;
 use super::message::Person;
 use super::table::{Table, Unseated};
 use super::{Party, TableId, Tables};
@@ -18,6 +19,7 @@ use crate::ws::{Code, Sender};
 pub(in crate::app) struct Hall {
     pub(super) store: Arc<dyn Tables>,
     entropy: Entropy,
+    budget: Arc<Budget>,
     pub(super) journal: Journal,
     tables: Mutex<BTreeMap<TableId, Shared>>,
     /// Held while a table is fetched from the store, or put away, so that none is there twice.
@@ -43,6 +45,7 @@ impl Hall {
         Self {
             store,
             entropy,
+            budget: Arc::default(),
             journal: Journal::default(),
             tables: Mutex::default(),
             moving: Mutex::default(),
@@ -69,7 +72,7 @@ impl Hall {
             return Ok(table);
         }
         self.put_away(now);
-        let table = Arc::new(Mutex::new(Table::new(id, self.store.load(id)?)));
+        let table = Arc::new(Mutex::new(Table::new(id, self.store.load(id)?, Arc::clone(&self.budget))));
         self.tables().insert(id, Arc::clone(&table));
         Ok(table)
     }
@@ -109,9 +112,7 @@ impl Hall {
 
     /// What this table has said is to be kept.
     pub(in crate::app) fn keep(&self, table: &Shared) {
-        if lock(table).has_pending() {
-            self.journal.add(table);
-        }
+        self.journal.add(table);
     }
 
     /// Keeps what waits. Says whether there was something.

@@ -33,10 +33,12 @@ struct Dirty {
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Journal {
-    /// This table has something to be kept.
+    /// This table may have something to be kept.
     pub(super) fn add(&self, table: &Shared) {
-        self.dirty().tables.push(Arc::clone(table));
-        self.bell.notify_one();
+        if lock(table).queue() {
+            self.dirty().tables.push(Arc::clone(table));
+            self.bell.notify_one();
+        }
     }
 
     /// Keeps all that waits. Says whether there was something.
@@ -45,8 +47,7 @@ impl Journal {
         let taken: Vec<(Shared, Addition)> = tables
             .into_iter()
             .filter_map(|table| {
-                // It may be there for each of its messages, and has something the first time alone.
-                let addition = lock(&table).pending()?;
+                let addition = lock(&table).take_pending()?;
                 Some((table, addition))
             })
             .collect();
@@ -79,7 +80,7 @@ impl Journal {
         loop {
             let dirty = self.dirty();
             let dirty = if dirty.is_failing {
-                let waited = self.bell.wait_timeout(dirty, PAUSE);
+                let waited = self.bell.wait_timeout_while(dirty, PAUSE, |_| true);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             } else {
                 let waited = self.bell.wait_while(dirty, |dirty| dirty.tables.is_empty());

@@ -133,6 +133,9 @@ impl Fields<'_> {
         if text.trim().is_empty() {
             return Err(Complaint::new("invalid", "text is empty"));
         }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+            return Err(Complaint::new("invalid", "text has control characters in it"));
+        }
         if text.len() > limits::SPEECH_BYTES {
             return Err(Complaint::new(
                 "invalid",
@@ -142,6 +145,11 @@ impl Fields<'_> {
         Ok(text.to_owned())
     }
 }
+
+/// Why a socket is closed whose seat another one of the same user has taken.
+pub(super) const REPLACED: &str = "the same user sits here by another socket";
+/// Why a socket is closed whose holder was removed.
+pub(super) const REMOVED: &str = "a moderator has removed you";
 
 /// Somebody at a table, as others see him.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -318,6 +326,7 @@ mod tests {
             (r#"{"type":"say"}"#, "invalid", "text is missing"),
             (r#"{"type":"say","text":"  "}"#, "invalid", "text is empty"),
             (r#"{"type":"say","text":{}}"#, "invalid", "no text"),
+            (r#"{"type":"say","text":"a\u0000"}"#, "invalid", "control characters"),
             (&long, "invalid", "text is longer than 4000 bytes"),
             (r#"{"type":"whisper","text":"a"}"#, "invalid", "to is missing"),
             (r#"{"type":"whisper","text":"a","to":"7"}"#, "invalid", "to is missing, or no integer"),

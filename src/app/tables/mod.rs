@@ -11,6 +11,7 @@
 
 mod hall;
 mod journal;
+mod log;
 mod message;
 mod rate;
 mod routes;
@@ -101,6 +102,8 @@ pub struct Kept {
     pub gone: u64,
     /// What was said last, in its order.
     pub talk: Vec<Record>,
+    /// Nothing is kept of it.
+    pub is_new: bool,
 }
 
 /// What a table adds to what is kept of it.
@@ -116,6 +119,8 @@ pub struct Addition {
     pub talk: Vec<Record>,
     /// What was said up to this number goes.
     pub gone: u64,
+    /// Nothing was kept of it when it was fetched.
+    pub is_new: bool,
 }
 
 /// A table, as it stands in a list.
@@ -135,25 +140,25 @@ pub trait Tables: Send + Sync {
     /// The store failed.
     fn load(&self, table: TableId) -> Result<Kept, StoreError>;
 
-    /// Keeps what tables add, all of it as one step. Where there are too many tables, those go that were silent for
-    /// longest.
+    /// Keeps what tables add, all of it as one step. Where there are too many tables, those go at which nothing was said,
+    /// and then those that were silent for longest. Tables that are new to the store begin behind the numbers of those.
     ///
     /// # Errors
     /// The store failed.
     fn append(&self, additions: &[Addition]) -> Result<(), StoreError>;
 
-    /// Whose seat this is. One that is nobody's becomes this user's, if there is one, who then loses the oldest of his
-    /// seats if he has too many.
+    /// Whose seat this is.
     ///
     /// # Errors
     /// The store failed.
-    fn bind(
-        &self,
-        table: TableId,
-        client: ClientId,
-        user: Option<UserId>,
-        now: u64,
-    ) -> Result<Option<UserId>, StoreError>;
+    fn owner(&self, table: TableId, client: ClientId) -> Result<Option<UserId>, StoreError>;
+
+    /// A user sits in a seat, which becomes his if it is nobody's: whose it is then. If he has too many, he loses the one
+    /// where he has not sat for longest.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn bind(&self, table: TableId, client: ClientId, user: UserId, now: u64) -> Result<UserId, StoreError>;
 
     /// So many tables at most, by their ids, from behind this one on.
     ///

@@ -1,5 +1,6 @@
-//! How fast one seat may speak: the generic cell rate algorithm, for one.
+//! How fast one seat may speak: the generic cell rate algorithm, for each kind of what he does.
 
+use crate::limits;
 use crate::time::{Duration, Instant};
 
 /// So many at once, and then one in each period.
@@ -12,7 +13,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    pub(super) fn new((burst, period): (u64, Duration)) -> Self {
+    fn new((burst, period): (u64, Duration)) -> Self {
         Self { burst, period, until: Instant::ZERO }
     }
 
@@ -24,6 +25,34 @@ impl Rate {
             self.until = until;
         }
         has_room
+    }
+}
+
+/// All that is counted of somebody at a table, also when he leaves and comes back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rates {
+    pub(super) speech: Rate,
+    pub(super) typing: Rate,
+    pub(super) auth: Rate,
+    /// Messages that are no good.
+    pub(super) bad: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            speech: Rate::new(limits::SPEECH_RATE),
+            typing: Rate::new(limits::TYPING_RATE),
+            auth: Rate::new(limits::AUTH_RATE),
+            bad: Rate::new(limits::BAD_MESSAGES),
+        }
+    }
+}
+
+impl Rates {
+    /// All of it has had its time.
+    pub(super) fn is_at_rest(&self, now: Instant) -> bool {
+        [self.speech, self.typing, self.auth, self.bad].iter().all(|rate| rate.until <= now)
     }
 }
 

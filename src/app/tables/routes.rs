@@ -9,8 +9,10 @@ use super::message::{self, Person};
 use super::seat::Seat;
 use super::table::Unseated;
 use super::{ClientId, TableId};
+use crate::app::accounts::UserId;
 use crate::app::identity::{Wants, bearer_protocol, unauthorized};
 use crate::app::service::{Service, refused};
+use crate::app::throttle::{Key, too_many};
 use crate::app::tokens::Refusal;
 use crate::fault::{self, Fault};
 use crate::http::{Body, Job, Outcome, Problem, Request, Response};
@@ -50,19 +52,28 @@ fn sit(
     let nickname =
         claims.as_ref().map_or_else(|| format!("guest {client}"), |claims| claims.nickname.clone());
     let person = Person { client, user, nickname };
-    let now = request.now;
+    let (now, address) = (request.now, *request.peer().ip());
     let mut seat = Seat::new(Arc::clone(service), claims, since, now);
     let service = Arc::clone(service);
     Ok(Outcome::Later(Job::new(move || {
-        let owner = service.hall.store.bind(table, client, user, now.wall).map_err(refused)?;
-        if owner != user && !fault::is(Fault::SeatsUnbound) {
-            return Err(match user {
-                Some(_) => Problem::new(403, "this seat is another user's").into(),
-                None => unauthorized(Refusal::Missing),
-            });
+        let store = &service.hall.store;
+        let owner = store.owner(table, client).map_err(refused)?;
+        if owner != user && (owner.is_some() || user.is_none()) && !fault::is(Fault::SeatsUnbound) {
+            return Err(not_his(user));
         }
-        let place = service.hall.sit(table, &person, now.mono).map_err(refused)?;
-        seat.place(place.map_err(turned_away)?);
+        if owner.is_none() && user.is_some() || service.hall.at_hand(table).is_none() {
+            let key = user.map_or(Key::SeatsFrom(address), Key::SeatsOf);
+            service.throttles.attempt(now.wall, &[key]).map_err(too_many)?;
+        }
+        // He sits down first: who is turned away has taken nothing.
+        let place = service.hall.sit(table, &person, now.mono).map_err(refused)?.map_err(turned_away)?;
+        seat.place(place);
+        if let Some(user) = user
+            && store.bind(table, client, user, now.wall).map_err(refused)? != user
+            && !fault::is(Fault::SeatsUnbound)
+        {
+            return Err(not_his(Some(user)));
+        }
         Ok(handshake.accept(seat))
     })))
 }
@@ -72,6 +83,13 @@ fn sit(
 fn spoken<'a>(request: &Request<'a>) -> Option<&'a str> {
     let names_ours = request.list("Sec-WebSocket-Protocol").any(|name| name == PROTOCOL.as_bytes());
     if names_ours { Some(PROTOCOL) } else { bearer_protocol(request) }
+}
+
+fn not_his(user: Option<UserId>) -> Response {
+    match user {
+        Some(_) => Problem::new(403, "this seat is another user's").into(),
+        None => unauthorized(Refusal::Missing),
+    }
 }
 
 fn turned_away(unseated: Unseated) -> Response {
@@ -93,7 +111,7 @@ pub(in crate::app) fn list(service: &Arc<Service>, request: &Request<'_>) -> Res
         let page = service.hall.store.list(after.map(TableId), limit).map_err(refused)?;
         let next = page.last().filter(|_| page.len() == limit).map(|(id, _)| *id);
         let tables = page.into_iter().map(|(id, summary)| {
-            let count = service.hall.at_hand(id).map_or(0, |table| lock(&table).people().1);
+            let count = service.hall.at_hand(id).map_or(0, |table| lock(&table).count());
             json!({"table_id": id, "count": count, "seq": summary.seq, "last": message::time(summary.at)})
         });
         let tables: Vec<_> = tables.collect();
@@ -110,11 +128,10 @@ pub(in crate::app) fn show(service: &Arc<Service>, request: &Request<'_>) -> Res
     Ok(Outcome::Later(Job::new(move || {
         let table = service.hall.fetch(id, now).map_err(refused)?;
         let table = lock(&table);
-        let (people, count) = table.people();
-        if table.last_kept() == 0 && count == 0 {
+        if !table.is_known() {
             return Err(Response::problem(404, "nobody has sat at this table"));
         }
-        let head = json!({"table_id": id, "seq": table.last_kept(), "count": count, "clients": people});
+        let head = json!({"table_id": id, "seq": table.last_kept(), "count": table.count(), "clients": table.people()});
         // What was said is JSON already.
         let mut text = head.to_string();
         text.pop();

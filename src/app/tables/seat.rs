@@ -1,12 +1,12 @@
-//! A socket at a table: what comes is done, what is there is sent.
+//! A socket at a table: what comes is done, what is there is sent, some of it at a time.
 
 use std::sync::Arc;
 
 use super::hall::Place;
 use super::journal::lock;
 use super::message::{self, Complaint, Incoming};
-use super::rate::Rate;
-use super::table::{Speech, Unsaid};
+use super::rate::Rates;
+use super::table::{Speech, Standing, Unsaid};
 use crate::app::accounts::Permission;
 use crate::app::service::Service;
 use crate::app::tokens::{Claims, Refusal};
@@ -25,59 +25,51 @@ pub(super) struct Seat {
     since: Option<u64>,
     /// The number of the last message that he was sent.
     cursor: u64,
-    speech: Rate,
-    typing: Rate,
-    bad: Rate,
+    /// The number up to which he comes back.
+    until: u64,
+    rates: Rates,
     /// When he was sent something last.
     sent: Instant,
-    /// When this was looked at last, for whoever lets it go.
-    now: Now,
 }
 
 impl Seat {
     /// A socket that is not open yet, of somebody who has no seat yet.
     pub(super) fn new(service: Arc<Service>, claims: Option<Claims>, since: Option<u64>, now: Now) -> Self {
+        service.see(now);
         Self {
             service,
             place: None,
             claims: claims.map(|claims| (claims, 0)),
             since,
             cursor: 0,
-            speech: Rate::new(limits::SPEECH_RATE),
-            typing: Rate::new(limits::TYPING_RATE),
-            bad: Rate::new(limits::BAD_MESSAGES),
+            until: 0,
+            rates: Rates::default(),
             sent: now.mono,
-            now,
         }
     }
 
     /// He was given a seat.
     pub(super) fn place(&mut self, place: Place) {
+        self.rates = lock(&place.table).rates(&place.party);
         self.place = Some(place);
     }
 
-    /// Sends what there is behind what he has.
+    /// Sends what there is behind what he has, as long as he takes it.
     fn read(&mut self, socket: &mut Socket<'_>) {
-        let Some(place) = &self.place else { return };
-        let read = {
-            let mut table = lock(&place.table);
-            table.handle_awake(&place.party);
-            if !table.has(&place.party) {
-                drop(table);
-                return self.leave(
-                    socket,
-                    Code(limits::CLOSE_REPLACED),
-                    "the same user sits here by another socket",
-                );
+        loop {
+            if socket.waiting() >= limits::WS_LOW_WATER {
+                return socket.notify_room();
             }
-            table.read_from(&place.party, self.cursor)
-        };
-        match read {
-            Some((messages, cursor)) => {
-                self.cursor = cursor;
-                messages.iter().for_each(|message| self.send_prepared(socket, message));
+            let Some(place) = &self.place else { return };
+            let reading = lock(&place.table).read(&place.party, self.cursor, self.until);
+            let Some(reading) = reading else {
+                return self.leave(socket, Code::TRY_AGAIN_LATER, "you read too slowly");
+            };
+            self.cursor = reading.cursor;
+            reading.messages.iter().for_each(|message| self.send_prepared(socket, message));
+            if !reading.has_more {
+                return;
             }
-            None => self.leave(socket, Code::TRY_AGAIN_LATER, "you read too slowly"),
         }
     }
 
@@ -94,14 +86,14 @@ impl Seat {
 
     /// He goes, or is sent away.
     fn leave(&mut self, socket: &mut Socket<'_>, code: Code, reason: &str) {
-        self.let_go(socket.now());
+        self.let_go();
         socket.set_alarm(None);
         socket.close(code, reason);
     }
 
-    fn let_go(&mut self, now: Now) {
+    fn let_go(&mut self) {
         if let Some(Place { table, party }) = self.place.take() {
-            lock(&table).leave(&party, now);
+            lock(&table).leave(&party, self.rates, self.service.latest());
             self.service.keep(&table);
         }
         if let Some((claims, number)) = self.claims.take() {
@@ -109,22 +101,31 @@ impl Seat {
         }
     }
 
-    /// What he has shown is good still.
-    fn judge(&self, now: Now) -> Result<(), Refusal> {
-        match &self.claims {
-            Some((claims, _)) if self.service.has_ended(claims.sid) => Err(Refusal::Revoked),
-            Some((claims, _)) if now.wall >= claims.exp => Err(Refusal::Expired),
-            _ => Ok(()),
+    /// What he has shown is good still, and his seat is his.
+    fn is_welcome(&mut self, socket: &mut Socket<'_>) -> bool {
+        let now = socket.now();
+        self.service.see(now);
+        let refusal = match &self.claims {
+            Some((claims, _)) if self.service.has_ended(claims.sid) => Some(Refusal::Revoked),
+            Some((claims, _)) if now.wall >= claims.exp => Some(Refusal::Expired),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            self.leave(socket, Code(limits::CLOSE_UNAUTHORIZED), refusal.reason());
+            return false;
         }
+        self.is_seated(socket)
     }
 
-    fn is_welcome(&mut self, socket: &mut Socket<'_>) -> bool {
-        self.now = socket.now();
-        let judged = self.judge(self.now);
-        if let Err(refusal) = judged {
-            self.leave(socket, Code(limits::CLOSE_UNAUTHORIZED), refusal.reason());
+    fn is_seated(&mut self, socket: &mut Socket<'_>) -> bool {
+        let Some(place) = &self.place else { return false };
+        let standing = lock(&place.table).standing(&place.party);
+        match standing {
+            Standing::Sits => return true,
+            Standing::Replaced => self.leave(socket, Code(limits::CLOSE_REPLACED), message::REPLACED),
+            Standing::Removed => self.leave(socket, Code(limits::CLOSE_REMOVED), message::REMOVED),
         }
-        judged.is_ok()
+        false
     }
 
     /// He is to be looked at when his token expires, when he was silent for long, and when he has to tell who has come.
@@ -141,9 +142,12 @@ impl Seat {
     fn handle(&mut self, socket: &mut Socket<'_>, incoming: Incoming) -> Result<(), Complaint> {
         let now = socket.now();
         let Some(place) = &self.place else { return Ok(()) };
-        if !matches!(incoming, Incoming::Typing | Incoming::Leave | Incoming::Auth { .. })
-            && !self.speech.take(now.mono)
-        {
+        let has_time = match incoming {
+            Incoming::Typing | Incoming::Leave => true,
+            Incoming::Auth { .. } => self.rates.auth.take(now.mono),
+            _ => self.rates.speech.take(now.mono),
+        };
+        if !has_time {
             return Err(Complaint::new("too_fast", "you speak too fast; wait a moment"));
         }
         match incoming {
@@ -152,8 +156,8 @@ impl Seat {
                 self.speak(now, Speech::Whispered { to, text, id: id.clone() }, id)
             }
             Incoming::Typing => {
-                if self.typing.take(now.mono) {
-                    lock(&place.table).type_in(&place.party);
+                if self.rates.typing.take(now.mono) {
+                    lock(&place.table).type_in(&place.party, now.mono);
                 }
                 Ok(())
             }
@@ -223,41 +227,37 @@ impl Seat {
 
 impl Handler for Seat {
     fn handle_open(&mut self, socket: &mut Socket<'_>) {
-        let now = socket.now();
-        self.now = now;
         if let Some((claims, number)) = &mut self.claims {
             *number = self.service.hall.watch(claims.sid, socket.sender());
         }
+        // What ended his session between the handshake and now was told to nobody.
+        if !self.is_welcome(socket) {
+            return;
+        }
         let Some(place) = &self.place else { return };
-        let opening = lock(&place.table).open(&place.party, socket.sender(), self.since, now);
+        let opening = lock(&place.table).open(&place.party, socket.sender(), self.since, socket.now());
         self.service.keep(&place.table);
         let Some(opening) = opening else {
-            return self.leave(
-                socket,
-                Code(limits::CLOSE_REPLACED),
-                "the same user sits here by another socket",
-            );
+            self.is_seated(socket);
+            return;
         };
-        self.cursor = opening.cursor;
+        (self.cursor, self.until) = (opening.cursor, opening.until);
         self.send(socket, &opening.welcome);
-        opening.missed.iter().for_each(|message| self.send_prepared(socket, message));
-        // What ended the session between the handshake and now was told to nobody.
-        if self.is_welcome(socket) {
-            self.set_alarm(socket);
-        }
+        self.read(socket);
+        self.set_alarm(socket);
     }
 
     fn handle_message(&mut self, socket: &mut Socket<'_>, message: Message) {
-        let is_renewal = Incoming::read(&message);
+        let read = Incoming::read(&message);
         // A token that has expired a moment ago may be renewed.
-        let is_auth = matches!(is_renewal, Ok(Incoming::Auth { .. }));
+        let is_auth = matches!(read, Ok(Incoming::Auth { .. }));
         if !is_auth && !self.is_welcome(socket) {
             return;
         }
-        if let Err(complaint) = is_renewal.and_then(|incoming| self.handle(socket, incoming)) {
+        if let Err(complaint) = read.and_then(|incoming| self.handle(socket, incoming)) {
             self.send(socket, &complaint.to_message());
             let is_noise = !matches!(complaint.code, "muted" | "nobody_there" | "not_kept");
-            if is_noise && !self.bad.take(socket.now().mono) {
+            if is_noise && !self.rates.bad.take(socket.now().mono) {
                 self.leave(socket, Code::POLICY, "too many messages that are no good");
             }
         }
@@ -274,14 +274,17 @@ impl Handler for Seat {
         }
     }
 
+    fn handle_room(&mut self, socket: &mut Socket<'_>) {
+        self.handle_wake(socket);
+    }
+
     fn handle_alarm(&mut self, socket: &mut Socket<'_>) {
         if !self.is_welcome(socket) {
             return;
         }
         let now = socket.now();
-        if let Some(place) = &self.place
-            && lock(&place.table).handle_keeper(&place.party, now)
-        {
+        if let Some(place) = &self.place {
+            lock(&place.table).handle_clock(now);
             self.service.keep(&place.table);
         }
         // What may not have reached him is looked for as well.
@@ -294,13 +297,13 @@ impl Handler for Seat {
     }
 
     fn handle_close(&mut self, _: &Closed) {
-        self.let_go(self.now);
+        self.let_go();
     }
 }
 
 impl Drop for Seat {
     /// Also one whose socket never opened has had a seat.
     fn drop(&mut self) {
-        self.let_go(self.now);
+        self.let_go();
     }
 }

@@ -1,19 +1,22 @@
 //! One table: its log, its seats, and who knows that whom is there.
 //!
 //! ```text
-//! say -> pending -- the journal keeps it --> heard by whoever may, in its order
+//! speak -> not kept yet -- the journal --> kept: heard by whoever may, in its order
 //! ```
 //!
-//! It knows no store and no socket: what is to be kept is taken by `pending`, and told to be kept by `handle_kept`;
-//! seats are woken by their senders, and read by `read_from`. It is shared by shards and held for a moment at a time.
+//! It knows no store and no socket: what is to be kept is taken by `take_pending`, and told to be kept by `handle_kept`;
+//! seats are woken by their senders, and read by `read`. It is shared by shards and held for a moment at a time.
 //!
 //! Comings and goings are told at once while few are there. The more there are, the longer they are gathered: what is
 //! told then is who has come and who has gone on balance, so that a crowd that comes costs no square of its number.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::log::{Budget, Log, Reading};
 use super::message::{self, Person};
-use super::{Addition, ClientId, Kept, Party, Record, TableId};
+use super::rate::Rates;
+use super::{Addition, ClientId, Kept, Party, TableId};
 use crate::app::accounts::UserId;
 use crate::fault::{self, Fault};
 use crate::limits;
@@ -23,50 +26,24 @@ use crate::ws::{Code, Message, Prepared, Sender};
 /// A table.
 pub(in crate::app) struct Table {
     id: TableId,
-    /// In the order of their numbers, of which some are missing: what grew old.
-    log: VecDeque<Entry>,
-    /// Bytes of what was said in it.
-    talk_bytes: usize,
-    /// How much of it was said, and how much is about people who came and went.
-    talk: usize,
-    /// The number of the last message.
-    seq: u64,
-    /// The number of the last message that is kept; those behind it nobody hears yet.
-    kept: u64,
-    /// The number of the last message that was at hand to the journal.
-    taken: u64,
-    /// What was said up to this number may be gone.
-    talk_gone: u64,
-    /// Any message up to this number may be gone.
-    any_gone: u64,
+    log: Log,
     /// When something was said or happened last, in seconds since 1970.
     at: u64,
+    /// Nothing of it is in the store yet.
+    is_new: bool,
     seats: BTreeMap<ClientId, Seat>,
+    /// How many of them others know of.
+    present: usize,
     presence: Presence,
     /// Until when somebody may not speak, or not sit here.
     muted: Vec<(Party, Instant)>,
     barred: Vec<(Party, Instant)>,
+    /// How fast those spoke who have left: who comes back is as fast as he was.
+    rates: BTreeMap<Whom, Rates>,
+    /// It is on the journal's list.
+    is_queued: bool,
     /// It was put away; who still has it looks for it anew.
     is_closed: bool,
-}
-
-/// A message of the log.
-struct Entry {
-    seq: u64,
-    between: Option<[Party; 2]>,
-    is_talk: bool,
-    prepared: Prepared,
-}
-
-impl Entry {
-    fn text(&self) -> &str {
-        self.prepared.message().as_text().unwrap_or_default()
-    }
-
-    fn is_for(&self, party: &Party) -> bool {
-        self.between.as_ref().is_none_or(|between| between.iter().any(|one| one.is(party)))
-            || fault::is(Fault::WhispersLeak)
-    }
 }
 
 /// Somebody at the table.
@@ -84,7 +61,6 @@ struct Seat {
 /// Who has come and gone since that was told.
 #[derive(Default)]
 struct Presence {
-    /// Whether others know of him, of those about whom that has changed.
     changed: BTreeMap<ClientId, Change>,
     /// When it was told last.
     told: Instant,
@@ -92,10 +68,23 @@ struct Presence {
     keeper: Option<ClientId>,
 }
 
+/// Who was in a seat when that was told last, and who is.
 struct Change {
-    person: Person,
-    was_here: bool,
-    is_here: bool,
+    was: Option<Person>,
+    is: Option<Person>,
+}
+
+/// Whose rates they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whom {
+    User(UserId),
+    Seat(ClientId),
+}
+
+impl Whom {
+    fn of(party: &Party) -> Self {
+        party.user.map_or(Self::Seat(party.client), Self::User)
+    }
 }
 
 /// Why somebody cannot sit.
@@ -111,13 +100,24 @@ pub(super) enum Unseated {
     Full,
 }
 
+/// Whose a seat is by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// His.
+    Sits,
+    /// His, by another socket.
+    Replaced,
+    /// He was removed.
+    Removed,
+}
+
 /// What somebody gets who opens his socket.
 pub(super) struct Opening {
     pub(super) welcome: Message,
-    /// What he missed.
-    pub(super) missed: Vec<Prepared>,
-    /// The number of the last message that he has then.
+    /// The number from which he reads on.
     pub(super) cursor: u64,
+    /// The number up to which he comes back.
+    pub(super) until: u64,
 }
 
 /// What somebody says, or what becomes of others by it.
@@ -141,30 +141,21 @@ pub(super) enum Unsaid {
 
 impl Table {
     /// A table of which this is kept.
-    pub(super) fn new(id: TableId, kept: Kept) -> Self {
-        let Kept { seq, gone, talk } = kept;
-        let mut table = Self {
+    pub(super) fn new(id: TableId, kept: Kept, budget: Arc<Budget>) -> Self {
+        Self {
             id,
-            log: VecDeque::new(),
-            talk_bytes: 0,
-            talk: 0,
-            seq,
-            kept: seq,
-            taken: seq,
-            talk_gone: gone,
-            any_gone: seq,
             at: 0,
+            is_new: kept.is_new,
+            log: Log::new(kept, budget),
             seats: BTreeMap::new(),
+            present: 0,
             presence: Presence::default(),
             muted: Vec::new(),
             barred: Vec::new(),
+            rates: BTreeMap::new(),
+            is_queued: false,
             is_closed: false,
-        };
-        for Record { seq, between, text } in talk {
-            let prepared = Prepared::new(Message::text(text));
-            table.push(Entry { seq, between, is_talk: true, prepared });
         }
-        table
     }
 
     // --- who is there ---------------------------------------------------------------------------------
@@ -176,14 +167,12 @@ impl Table {
             return Err(Unseated::Closed);
         }
         let client = person.client;
-        // Without a name he is whoever sits there.
         let party = Party { client, user: person.user, occupancy };
-        self.barred.retain(|(_, until)| *until > now);
-        let is_same = |other: &Party| match party.user {
-            Some(_) => other.user == party.user,
-            None => other.user.is_none() && other.client == client,
+        // Without a name he is whoever sits there.
+        let is_barred = |(barred, until): &(Party, Instant)| {
+            *until > now && Whom::of(barred) == Whom::of(&party) && barred.user == party.user
         };
-        if self.barred.iter().any(|(barred, _)| is_same(barred)) {
+        if self.barred.iter().any(is_barred) {
             return Err(Unseated::Barred);
         }
         match self.seats.get(&client) {
@@ -195,10 +184,14 @@ impl Table {
         }
         let replaced = self.seats.remove(&client);
         let is_present = replaced.as_ref().is_some_and(|seat| seat.is_present);
+        if let Some(replaced) = replaced.as_ref().filter(|replaced| is_present && replaced.person != person) {
+            // By another nickname.
+            self.presence.note(client, Some(replaced.person.clone()), Some(person.clone()));
+        }
         self.seats.insert(client, Seat { party, person, sender: None, is_present, is_woken: false });
         if let Some(sender) = replaced.and_then(|seat| seat.sender) {
             // What is not delivered is closed when it looks at its seat.
-            let _ = sender.close(Code(limits::CLOSE_REPLACED), "the same user sits here by another socket");
+            let _ = sender.close(Code(limits::CLOSE_REPLACED), message::REPLACED);
         }
         Ok(party)
     }
@@ -211,61 +204,97 @@ impl Table {
         since: Option<u64>,
         now: Now,
     ) -> Option<Opening> {
-        let kept = self.kept;
+        let until = self.log.kept();
         let seat = self.seats.get_mut(&party.client).filter(|seat| seat.party == *party)?;
         seat.sender = Some(sender);
         let person = seat.person.clone();
-        let is_new = !std::mem::replace(&mut seat.is_present, true);
+        if !std::mem::replace(&mut seat.is_present, true) {
+            self.present += 1;
+            self.presence.note(party.client, None, Some(person.clone()));
+        }
         // Who claims to have seen what was not yet said has missed all that there is.
-        let complete = since.is_none_or(|since| since >= self.talk_gone && since <= kept);
-        let (last, missed) = match since {
-            Some(since) => (Vec::new(), self.heard(party, if since <= kept { since } else { 0 })),
-            None => (self.talk_before(party, None, limits::WELCOME_MESSAGES).0, Vec::new()),
+        let cursor = since.map_or(until, |since| if since <= until { since } else { 0 });
+        let complete = since.is_none_or(|since| self.log.is_complete_from(since));
+        let last = match since {
+            Some(_) => Vec::new(),
+            None => self.log.talk_before(party, None, limits::WELCOME_MESSAGES).0,
         };
         let welcome = message::Welcome {
             table: self.id,
             you: &person,
-            seq: kept,
-            people: message::people(self.present().map(|seat| &seat.person)),
-            count: self.present().count(),
+            seq: until,
+            people: self.people(),
+            count: self.present,
             messages: &last,
             complete,
         }
         .to_message();
-        if is_new {
-            self.presence.note(person, true);
-        }
         self.settle_presence(now);
-        Some(Opening { welcome, missed, cursor: kept })
+        Some(Opening { welcome, cursor, until })
     }
 
-    /// He is gone, or another socket of his has taken his place already.
-    pub(super) fn leave(&mut self, party: &Party, now: Now) {
+    /// He is gone, or another socket of his has taken his place already. Who comes back is as fast as he was.
+    pub(super) fn leave(&mut self, party: &Party, rates: Rates, now: Now) {
+        self.remember(party, rates, now.mono);
+        self.vacate(party, now);
+    }
+
+    fn vacate(&mut self, party: &Party, now: Now) {
         let Some(seat) = self.seats.get(&party.client).filter(|seat| seat.party == *party) else { return };
-        if seat.is_present && !fault::is(Fault::LeaversStay) {
-            self.presence.note(seat.person.clone(), false);
+        if seat.is_present {
+            self.present -= 1;
+            if !fault::is(Fault::LeaversStay) {
+                self.presence.note(party.client, Some(seat.person.clone()), None);
+            }
         }
         self.seats.remove(&party.client);
         self.settle_presence(now);
     }
 
-    /// The seat is still his.
-    pub(super) fn has(&self, party: &Party) -> bool {
-        self.seats.get(&party.client).is_some_and(|seat| seat.party == *party)
+    /// Whose his seat is.
+    pub(super) fn standing(&self, party: &Party) -> Standing {
+        match self.seats.get(&party.client) {
+            Some(seat) if seat.party == *party => Standing::Sits,
+            Some(seat) if party.user.is_some() && seat.party.user == party.user => Standing::Replaced,
+            _ => Standing::Removed,
+        }
     }
 
-    fn present(&self) -> impl Iterator<Item = &Seat> {
-        self.seats.values().filter(|seat| seat.is_present)
+    /// How fast he spoke when he was here before.
+    pub(super) fn rates(&self, party: &Party) -> Rates {
+        self.rates.get(&Whom::of(party)).copied().unwrap_or_default()
     }
 
-    /// Who is there, as far as they are shown, and how many that are.
-    pub(super) fn people(&self) -> (serde_json::Value, usize) {
-        (message::people(self.present().map(|seat| &seat.person)), self.present().count())
+    fn remember(&mut self, party: &Party, rates: Rates, now: Instant) {
+        if self.rates.len() >= limits::RATES_REMEMBERED {
+            self.rates.retain(|_, rates| !rates.is_at_rest(now));
+        }
+        if self.rates.len() >= limits::RATES_REMEMBERED {
+            self.rates.pop_first();
+        }
+        if !rates.is_at_rest(now) {
+            self.rates.insert(Whom::of(party), rates);
+        }
+    }
+
+    /// Who is there, as far as they are shown.
+    pub(super) fn people(&self) -> serde_json::Value {
+        message::people(self.seats.values().filter(|seat| seat.is_present).map(|seat| &seat.person))
+    }
+
+    /// How many are there.
+    pub(super) fn count(&self) -> usize {
+        self.present
+    }
+
+    /// Somebody has sat here, now or before.
+    pub(super) fn is_known(&self) -> bool {
+        !self.is_new || self.present > 0 || self.log.kept() + 1 < self.log.next()
     }
 
     /// Tells comings and goings if that is due; else somebody comes back for it then.
     fn settle_presence(&mut self, now: Now) {
-        if self.presence.changed.is_empty() {
+        if self.presence.changed.is_empty() || !self.log.has_room() {
             return;
         }
         let is_there = |client: &ClientId| self.seats.get(client).is_some_and(|seat| seat.sender.is_some());
@@ -294,28 +323,24 @@ impl Table {
         is_keeper.then(|| self.presence_due())
     }
 
-    /// He came back. True if something was told.
-    pub(super) fn handle_keeper(&mut self, party: &Party, now: Now) -> bool {
-        let is_due = self.keeper_due(party).is_some_and(|due| due <= now.mono);
-        if is_due {
-            self.tell_presence(now);
+    /// His clock has rung: what is due is told.
+    pub(super) fn handle_clock(&mut self, now: Now) {
+        if self.presence_due() <= now.mono {
+            self.settle_presence(now);
         }
-        is_due
     }
 
     /// Tells who has come and who has gone, on balance.
     fn tell_presence(&mut self, now: Now) {
         let changed = std::mem::take(&mut self.presence.changed).into_values();
-        self.presence.told = now.mono;
+        self.presence.told = self.presence.told.max(now.mono);
         self.presence.keeper = None;
-        let changed: Vec<Change> = changed.filter(|change| change.was_here != change.is_here).collect();
-        let count = self.present().count();
-        for (kind, is_here) in [("left", false), ("joined", true)] {
-            let who = changed.iter().filter(|change| change.is_here == is_here);
-            let who: Vec<Person> = who.map(|change| change.person.clone()).collect();
+        let (was, is): (Vec<_>, Vec<_>) = changed.map(|change| (change.was, change.is)).unzip();
+        for (kind, who) in [("left", was), ("joined", is)] {
+            let who: Vec<Person> = who.into_iter().flatten().collect();
             if !who.is_empty() {
-                let text = message::presence(kind, self.seq + 1, now.wall, &who, count);
-                self.append(text, None, false, now);
+                let text = message::presence(kind, self.log.next(), self.time(now), &who, self.present);
+                self.log.append(text, None, false);
             }
         }
     }
@@ -324,57 +349,66 @@ impl Table {
 
     /// Somebody speaks. It is heard when it is kept.
     pub(super) fn speak(&mut self, party: &Party, speech: Speech, now: Now) -> Result<(), Unsaid> {
-        if self.seq - self.kept >= limits::UNKEPT_MESSAGES {
-            return Err(Unsaid::NotKept);
-        }
         let seat = self.seats.get(&party.client).filter(|seat| seat.party == *party);
         let from = seat.ok_or(Unsaid::NobodyThere)?.person.clone();
-        self.muted.retain(|(_, until)| *until > now.mono);
         let is_sanction = matches!(speech, Speech::Muted { .. } | Speech::Removed { .. });
-        if !is_sanction && self.is_muted(party) {
+        if !is_sanction && self.is_muted(party, now.mono) {
             return Err(Unsaid::Muted);
         }
-        let seq = self.seq + 1;
+        // Order can be kept whatever else waits.
+        if !is_sanction && !self.log.has_room() {
+            return Err(Unsaid::NotKept);
+        }
+        let (seq, wall) = (self.log.next(), self.time(now));
         match speech {
             Speech::Said { text, id } => {
-                let text = message::spoken(seq, now.wall, &from, None, &text, id);
-                self.append(text, None, true, now);
+                self.log.append(message::spoken(seq, wall, &from, None, &text, id), None, true);
             }
             Speech::Whispered { to, text, id } => {
-                let other = self.seats.get(&to).ok_or(Unsaid::NobodyThere)?.party;
-                let text = message::spoken(seq, now.wall, &from, Some(to), &text, id);
-                self.append(text, Some([*party, other]), true, now);
+                let other = self.party_at(to)?;
+                let text = message::spoken(seq, wall, &from, Some(to), &text, id);
+                self.log.append(text, Some([*party, other]), true);
             }
             Speech::Muted { who, seconds } => {
-                let other = self.seats.get(&who).ok_or(Unsaid::NobodyThere)?.party;
-                self.muted.retain(|(muted, _)| !muted.is_person(&other));
-                self.muted.push((other, now.mono + Duration::from_secs(seconds)));
-                self.muted.drain(..self.muted.len().saturating_sub(limits::SANCTIONS));
-                self.append(message::sanction("muted", seq, now.wall, who, seconds), None, false, now);
+                let other = self.party_at(who)?;
+                sanction(&mut self.muted, other, now.mono, seconds);
+                self.log.append(message::sanction("muted", seq, wall, who, seconds), None, false);
             }
             Speech::Removed { who, seconds } => {
-                let seat = self.seats.get(&who).ok_or(Unsaid::NobodyThere)?;
-                let (other, sender) = (seat.party, seat.sender.clone());
-                self.barred.push((other, now.mono + Duration::from_secs(seconds)));
-                self.barred.drain(..self.barred.len().saturating_sub(limits::SANCTIONS));
-                self.append(message::sanction("removed", seq, now.wall, who, seconds), None, false, now);
-                if let Some(sender) = sender {
-                    let _ = sender.close(Code(limits::CLOSE_REMOVED), "a moderator has removed you");
-                }
-                self.leave(&other, now);
+                let other = self.party_at(who)?;
+                sanction(&mut self.barred, other, now.mono, seconds);
+                self.log.append(message::sanction("removed", seq, wall, who, seconds), None, false);
+                self.remove_all(&other, now);
             }
         }
         Ok(())
     }
 
-    fn is_muted(&self, party: &Party) -> bool {
-        self.muted.iter().any(|(muted, _)| muted.is_person(party)) && !fault::is(Fault::MutedSpeak)
+    fn party_at(&self, client: ClientId) -> Result<Party, Unsaid> {
+        self.seats.get(&client).map(|seat| seat.party).ok_or(Unsaid::NobodyThere)
+    }
+
+    /// He goes, from whichever seats he has.
+    fn remove_all(&mut self, person: &Party, now: Now) {
+        let his: Vec<Party> =
+            self.seats.values().map(|seat| seat.party).filter(|party| party.is_person(person)).collect();
+        for party in his {
+            if let Some(sender) = self.seats.get(&party.client).and_then(|seat| seat.sender.as_ref()) {
+                let _ = sender.close(Code(limits::CLOSE_REMOVED), message::REMOVED);
+            }
+            self.vacate(&party, now);
+        }
+    }
+
+    fn is_muted(&self, party: &Party, now: Instant) -> bool {
+        let is_his = |(muted, until): &(Party, Instant)| *until > now && muted.is_person(party);
+        self.muted.iter().any(is_his) && !fault::is(Fault::MutedSpeak)
     }
 
     /// Tells all others that somebody is about to speak. Nothing of it is kept, and where many sit nobody is told.
-    pub(super) fn type_in(&self, party: &Party) {
+    pub(super) fn type_in(&self, party: &Party, now: Instant) {
         let Some(typing) = self.seats.get(&party.client).filter(|seat| seat.party == *party) else { return };
-        if self.seats.len() > limits::TYPING_SEATS || self.is_muted(party) {
+        if self.seats.len() > limits::TYPING_SEATS || self.is_muted(party, now) {
             return;
         }
         let prepared = Prepared::new(message::typing(&typing.person));
@@ -386,154 +420,96 @@ impl Table {
         }
     }
 
-    fn append(&mut self, text: String, between: Option<[Party; 2]>, is_talk: bool, now: Now) {
-        self.seq += 1;
-        self.at = now.wall;
-        let prepared = Prepared::new(Message::text(text));
-        self.push(Entry { seq: self.seq, between, is_talk, prepared });
-        self.forget_old();
-    }
-
-    fn push(&mut self, entry: Entry) {
-        if entry.is_talk {
-            self.talk += 1;
-            self.talk_bytes += entry.text().len();
-        }
-        self.log.push_back(entry);
-    }
-
-    /// Of what is too much the oldest goes, but nothing that the journal has not kept.
-    fn forget_old(&mut self) {
-        loop {
-            let too_much_talk = self.talk > limits::HISTORY || self.talk_bytes > limits::HISTORY_BYTES;
-            let too_many_others = self.log.len() - self.talk > limits::PRESENCE_KEPT;
-            let oldest = |is_talk: bool| self.log.iter().position(|entry| entry.is_talk == is_talk);
-            let at = match (too_much_talk, too_many_others) {
-                (true, _) => oldest(true),
-                (false, true) => oldest(false),
-                (false, false) => None,
-            };
-            let Some(at) = at.filter(|&at| self.log[at].seq <= self.kept) else { return };
-            let Some(entry) = self.log.remove(at) else { return };
-            self.any_gone = self.any_gone.max(entry.seq);
-            if entry.is_talk {
-                self.talk -= 1;
-                self.talk_bytes -= entry.text().len();
-                self.talk_gone = self.talk_gone.max(entry.seq);
-            }
-        }
+    /// The time of a message, which is never before that of the last.
+    fn time(&mut self, now: Now) -> u64 {
+        self.at = self.at.max(now.wall);
+        self.at
     }
 
     // --- what is heard --------------------------------------------------------------------------------
 
-    /// He was woken, and looks.
-    pub(super) fn handle_awake(&mut self, party: &Party) {
+    /// He looks for what there is behind this number. `None` if some of that is gone.
+    pub(super) fn read(&mut self, party: &Party, cursor: u64, until: u64) -> Option<Reading> {
         if let Some(seat) = self.seats.get_mut(&party.client).filter(|seat| seat.party == *party) {
             seat.is_woken = false;
         }
-    }
-
-    /// What he may hear behind this number, and the number from which to read on. `None` if some of that is gone, since
-    /// he was too slow.
-    pub(super) fn read_from(&self, party: &Party, cursor: u64) -> Option<(Vec<Prepared>, u64)> {
-        (cursor >= self.any_gone).then(|| (self.heard(party, cursor), self.kept))
-    }
-
-    fn heard(&self, party: &Party, cursor: u64) -> Vec<Prepared> {
-        let cursor = if fault::is(Fault::HeardTwice) { cursor.saturating_sub(1) } else { cursor };
-        let until = if fault::is(Fault::HeardUnkept) { self.seq } else { self.kept };
-        let from = self.log.partition_point(|entry| entry.seq <= cursor);
-        let behind = self.log.range(from..).take_while(|entry| entry.seq <= until);
-        behind.filter(|entry| entry.is_for(party)).map(|entry| entry.prepared.clone()).collect()
+        self.log.read(party, cursor, until)
     }
 
     /// The last that was said and that he may hear, before this number if there is one, from the oldest on; and whether
     /// that is all that was ever said.
     pub(super) fn talk_before(&self, party: &Party, before: Option<u64>, limit: usize) -> (Vec<&str>, bool) {
-        let end =
-            self.log.partition_point(|entry| entry.seq <= self.kept && before.is_none_or(|b| entry.seq < b));
-        let mut talk = self.log.range(..end).rev().filter(|entry| entry.is_talk && entry.is_for(party));
-        let mut last: Vec<&str> = talk.by_ref().take(limit).map(Entry::text).collect();
-        last.reverse();
-        (last, talk.next().is_none() && self.talk_gone == 0)
+        self.log.talk_before(party, before, limit)
     }
 
     /// What was said to all, last, from the oldest on.
     pub(super) fn public_talk(&self, limit: usize) -> Vec<&str> {
         let nobody = Party { client: ClientId(0), user: Some(UserId(0)), occupancy: 0 };
-        self.talk_before(&nobody, None, limit).0
+        self.log.talk_before(&nobody, None, limit).0
     }
 
     /// The number of the last message that is kept.
     pub(super) fn last_kept(&self) -> u64 {
-        self.kept
+        self.log.kept()
     }
 
     // --- what is kept ---------------------------------------------------------------------------------
 
-    /// There is something to be kept.
-    pub(super) fn has_pending(&self) -> bool {
-        self.seq > self.taken
+    /// There is something to be kept, and the journal does not know of it. From now on it does.
+    pub(super) fn queue(&mut self) -> bool {
+        self.log.has_pending() && !std::mem::replace(&mut self.is_queued, true)
     }
 
     /// What is to be kept.
-    pub(super) fn pending(&mut self) -> Option<Addition> {
-        if !self.has_pending() {
+    pub(super) fn take_pending(&mut self) -> Option<Addition> {
+        self.is_queued = false;
+        if !self.log.has_pending() {
             return None;
         }
-        let from = self.log.partition_point(|entry| entry.seq <= self.taken);
-        let talk = self.log.range(from..).filter(|entry| entry.is_talk).map(|entry| Record {
-            seq: entry.seq,
-            between: entry.between,
-            text: entry.text().to_owned(),
-        });
-        let talk = talk.collect();
-        self.taken = self.seq;
-        Some(Addition { table: self.id, seq: self.seq, at: self.at, talk, gone: self.talk_gone })
+        let (talk, seq, gone) = self.log.take_pending();
+        Some(Addition { table: self.id, seq, at: self.at, talk, gone, is_new: self.is_new })
     }
 
     /// All up to this number is kept: it can be heard.
     pub(super) fn handle_kept(&mut self, seq: u64) {
-        let from = self.log.partition_point(|entry| entry.seq <= self.kept);
-        self.kept = self.kept.max(seq);
-        let new = self.log.range(from..).take_while(|entry| entry.seq <= seq);
-        let mut parties = Vec::new();
-        let mut all = false;
-        for entry in new {
-            match entry.between {
-                Some(between) => parties.extend(between.map(|party| party.client)),
-                None => all = true,
-            }
-        }
-        if all {
-            self.seats.values_mut().for_each(Seat::wake);
-        } else {
-            for client in parties {
-                if let Some(seat) = self.seats.get_mut(&client) {
-                    seat.wake();
+        self.is_new = false;
+        match self.log.handle_kept(seq) {
+            None => self.seats.values_mut().for_each(Seat::wake),
+            Some(parties) => {
+                for party in parties {
+                    if let Some(seat) = self.seats.get_mut(&party.client) {
+                        seat.wake();
+                    }
                 }
             }
         }
-        self.forget_old();
     }
 
     /// It could not be kept: it is tried again.
     pub(super) fn handle_unkept(&mut self) {
-        self.taken = self.kept;
+        self.log.handle_unkept();
+        self.is_queued = true;
     }
 
     /// Puts it away, if nobody needs it: what is kept of it is in the store.
     pub(super) fn close(&mut self, now: Instant) -> bool {
-        self.muted.retain(|(_, until)| *until > now);
-        self.barred.retain(|(_, until)| *until > now);
-        let is_needed = !self.seats.is_empty()
-            || self.kept < self.seq
-            || !self.presence.changed.is_empty()
-            || !self.muted.is_empty()
-            || !self.barred.is_empty();
-        self.is_closed |= !is_needed;
+        let is_over = |list: &[(Party, Instant)]| list.iter().all(|(_, until)| *until <= now);
+        self.is_closed |= self.seats.is_empty()
+            && self.log.is_kept()
+            && self.presence.changed.is_empty()
+            && is_over(&self.muted)
+            && is_over(&self.barred);
         self.is_closed
     }
+}
+
+/// Notes that somebody may not do something for a while; with no time, that he may again.
+fn sanction(list: &mut Vec<(Party, Instant)>, party: Party, now: Instant, seconds: u64) {
+    list.retain(|(other, until)| *until > now && !other.is_person(&party));
+    if seconds > 0 {
+        list.push((party, now + Duration::from_secs(seconds)));
+    }
+    list.drain(..list.len().saturating_sub(limits::SANCTIONS));
 }
 
 impl Seat {
@@ -547,13 +523,11 @@ impl Seat {
 }
 
 impl Presence {
-    fn note(&mut self, person: Person, is_here: bool) {
-        let change = self.changed.entry(person.client);
-        change
-            .and_modify(|change| {
-                change.is_here = is_here;
-                change.person = person.clone();
-            })
-            .or_insert_with(|| Change { was_here: !is_here, is_here, person });
+    fn note(&mut self, client: ClientId, was: Option<Person>, is: Option<Person>) {
+        let change = self.changed.entry(client).or_insert(Change { was, is: None });
+        change.is = is;
+        if change.was == change.is {
+            self.changed.remove(&client);
+        }
     }
 }
