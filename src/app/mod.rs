@@ -5,7 +5,7 @@ mod bodies;
 pub mod entropy;
 mod fields;
 mod identity;
-mod page;
+mod pages;
 pub mod service;
 pub mod store;
 pub mod tables;
@@ -36,8 +36,8 @@ pub fn routes(choices: Choices) -> Router {
     let pattern = Pattern::default();
     let echo = WebSocket::default().config(choices.socket).origins(Origins::Any);
     let mut router = Router::new();
+    pages::add(&mut router);
     router
-        .get("/", |_| Response::html(200, page::INDEX))
         .get("/hello", |_| {
             assert!(!fault::is(Fault::HandlerPanics), "a seeded fault");
             Response::text(200, &b"Hello, world!"[..])

@@ -169,6 +169,13 @@ impl Router {
         self
     }
 
+    /// Every route: its method, and its path as it was given.
+    pub fn routes(&self) -> impl Iterator<Item = (Method, String)> {
+        let mut routes = Vec::new();
+        self.root.list("", &mut routes);
+        routes.into_iter()
+    }
+
     fn dispatch(&self, request: &Request<'_>) -> Outcome {
         if request.path == "*" {
             let all = [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Patch];
@@ -237,6 +244,21 @@ impl Node {
         let (name, methods) = self.rest.as_ref()?;
         captured.push(name, rest);
         Some(methods)
+    }
+
+    /// Adds the routes here and below, whose paths begin with this.
+    fn list(&self, path: &str, routes: &mut Vec<(Method, String)>) {
+        routes.extend(self.methods.routes.iter().map(|(method, _)| (*method, path.to_owned())));
+        for (segment, node) in &self.fixed {
+            node.list(&format!("{path}/{segment}"), routes);
+        }
+        if let Some((name, node)) = self.parameter.as_deref() {
+            node.list(&format!("{path}/{{{name}}}"), routes);
+        }
+        if let Some((name, methods)) = &self.rest {
+            let path = format!("{path}/{{*{name}}}");
+            routes.extend(methods.routes.iter().map(|(method, _)| (*method, path.clone())));
+        }
     }
 
     /// Some path below has this method.

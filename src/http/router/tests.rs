@@ -194,3 +194,12 @@ fn a_route_stands_once() {
 fn a_parameter_has_one_name() {
     Router::new().get("/{a}", |_| Response::empty(204)).put("/{b}", |_| Response::empty(204));
 }
+
+#[test]
+fn routes_are_listed_as_they_were_given() {
+    let mut router = Router::new();
+    router.get("/", |_| Response::empty(204)).put("/a/{b}/c", |_| Response::empty(204));
+    router.get("/a/{b}/c", |_| Response::empty(204)).delete("/a/{*rest}", |_| Response::empty(204));
+    let routes: Vec<_> = router.routes().map(|(method, path)| format!("{} {path}", method.name())).collect();
+    assert_eq!(routes, ["GET /", "PUT /a/{b}/c", "GET /a/{b}/c", "DELETE /a/{*rest}"]);
+}
