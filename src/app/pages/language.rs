@@ -32,7 +32,8 @@ impl Language {
             // What is meant of a language by its regions is meant of the words that there are of it.
             let best = named.max_by_key(|(at, (_, weight))| (*weight, std::cmp::Reverse(*at)));
             let any = || ranges.iter().enumerate().find(|(_, (tag, _))| *tag == "*");
-            best.or_else(any).map_or((0, 0), |(at, (_, weight))| (*weight, ranges.len() - at))
+            let best = best.or_else(any).filter(|(_, (_, weight))| *weight > 0);
+            best.map(|(at, (_, weight))| (*weight, std::cmp::Reverse(at)))
         };
         let mut best = Self::ALL[0];
         for language in Self::ALL {

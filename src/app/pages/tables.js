@@ -50,7 +50,7 @@ function choose(isUp) {
   const word = isUp ? t("sign_up") : t("sign_in");
   $("choose-in").setAttribute("aria-pressed", String(!isUp));
   $("choose-up").setAttribute("aria-pressed", String(isUp));
-  $("account-title").textContent = $("account-send").textContent = word;
+  $("account-send").textContent = word;
   $("nickname-field").hidden = $("password-hint").hidden = !isUp;
   $("password").autocomplete = isUp ? "new-password" : "current-password";
   showErrors([]);
