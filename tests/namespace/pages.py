@@ -284,6 +284,7 @@ def reload(ada, bom):
         who.open(f"{URL}/tables.html")
         who.open(f"{URL}/tables.html")
         who.wait("connected", CONNECTED)
+        check("still signed in", who.run("return document.getElementById('sign-out').hidden"), False)
         who.wait("the same words", f"return JSON.stringify((() => {{ {SAID} }})()) === arguments[0]",
                  json.dumps(before, ensure_ascii=False, separators=(",", ":")))
         check("no token is kept", who.run("return Object.values({...localStorage, ...sessionStorage}).some((v) => v.length > 40)"), False)
@@ -294,8 +295,13 @@ def keep_order(ada, bom):
     """A moderator has buttons of his own."""
     check("no button", ada.run("return document.querySelectorAll('#people-list [data-what^=mute]').length"), 0)
     subprocess.run([BIN, "user", "--data", DATA, "role", "ada@example.com", "moderator"], check=True, capture_output=True)
-    ada.open(f"{URL}/tables.html")
-    ada.wait("connected", CONNECTED)
+    # That ends her sessions.
+    ada.wait_text("#notice", "Your session has ended")
+    ada.type("#email", "ada@example.com")
+    ada.type("#password", PASSWORD + "\n")
+    ada.wait("signed in", "return !document.getElementById('sign-out').hidden")
+    sit(ada)
+    ada.wait("a button", "return document.querySelector('#people-list [data-what^=mute]')")
     ada.click("#people-list [data-what^=mute]")
     bom.wait_text("#log .event", "발언을 10분 동안 막았습니다")
     say(bom, "들리나요?")

@@ -4,9 +4,18 @@
 // all windows one alone may ask for the next pair at a time.
 
 const LEASE = "taphouse.refreshing";
-const LEASE_MS = 5000;
+const LEASE_MS = 2000; // from when its holder has last said that he is there
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// What a page asked that is being left is answered to nobody: it shall not take that for a failure.
+let isLeft = false;
+addEventListener("pagehide", () => {
+  isLeft = true;
+});
+addEventListener("pageshow", () => {
+  isLeft = false;
+});
 
 // An answer: its status, 0 if there was none, and what its JSON says.
 export async function request(method, path, { body, token, keepalive = false } = {}) {
@@ -22,6 +31,7 @@ export async function request(method, path, { body, token, keepalive = false } =
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
     return { status: response.status, json: text ? JSON.parse(text) : {}, retryAfter };
   } catch {
+    if (isLeft) await new Promise(() => {});
     return { status: 0, json: {}, retryAfter: 0 };
   }
 }
@@ -114,6 +124,8 @@ export class Account {
 async function alone(work) {
   if (navigator.locks) return navigator.locks.request(LEASE, work);
   const mine = crypto.getRandomValues(new Uint32Array(2)).join("");
+  const hold = () => localStorage.setItem(LEASE, JSON.stringify({ by: mine, until: Date.now() + LEASE_MS }));
+  let holding = 0;
   try {
     for (let i = 0; i < 100; i++) {
       const held = lease();
@@ -121,17 +133,19 @@ async function alone(work) {
         await pause(50 + Math.random() * 50);
         continue;
       }
-      localStorage.setItem(LEASE, JSON.stringify({ by: mine, until: Date.now() + LEASE_MS }));
+      hold();
       // Of two who found it free, the one who wrote last has it.
       await pause(20);
       if (lease().by === mine) break;
     }
+    holding = setInterval(hold, LEASE_MS / 4);
   } catch {
     // Without storage there is nobody to wait for.
   }
   try {
     return await work();
   } finally {
+    clearInterval(holding);
     try {
       if (lease().by === mine) localStorage.removeItem(LEASE);
     } catch {

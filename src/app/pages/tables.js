@@ -8,6 +8,7 @@ import { detail, make, problem, t, words } from "./words.js";
 const SPEECH_BYTES = 4000;
 const TYPING_MS = 3000;
 const SETTLE_MS = 500; // until what was said just before a connection was lost is surely among what was missed
+const RETRY_MS = 3000;
 const PAGE = 50;
 
 const $ = (id) => document.getElementById(id);
@@ -153,6 +154,7 @@ function sit(table) {
   document.body.classList.add("in-room");
   $("room-title").textContent = t("table", { table });
   sessionStorage.setItem("taphouse.table", table);
+  sessionStorage.setItem("taphouse.guest", account.user ? "no" : "yes");
   seat = new Seat(table);
   $("text").focus();
 }
@@ -533,11 +535,22 @@ async function start() {
     account.refreshIfOld();
     seat?.hurry();
   });
-  await account.refresh();
+  while (await account.refresh() === "later") {
+    notice(t("offline"), { isBad: true });
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+  notice(null);
   showAccount();
   const table = sessionStorage.getItem("taphouse.table");
-  if (table !== null) sit(Number(table));
-  else showDoor(null);
+  // Nobody becomes a guest because his session has ended.
+  const isSame = account.user || sessionStorage.getItem("taphouse.guest") === "yes";
+  if (table !== null && isSame) {
+    sit(Number(table));
+  } else {
+    if (table !== null) notice(t("session_over"), { isBad: true });
+    sessionStorage.removeItem("taphouse.table");
+    showDoor(null);
+  }
 }
 
 start();

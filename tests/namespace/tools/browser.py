@@ -104,16 +104,20 @@ class Wire:
         with near:
             near.recv(near.recv(2, socket.MSG_WAITALL)[1], socket.MSG_WAITALL)
             near.sendall(b"\5\0")
-            head = near.recv(4, socket.MSG_WAITALL)
-            if head != b"\5\1\0\1":
+            # Chromium gives an address as a name, too.
+            if near.recv(4, socket.MSG_WAITALL) != b"\5\1\0\3":
                 return
-            address = near.recv(6, socket.MSG_WAITALL)
+            name = near.recv(near.recv(1)[0], socket.MSG_WAITALL).decode()
+            port = int.from_bytes(near.recv(2, socket.MSG_WAITALL), "big")
             if self.is_cut:
-                near.sendall(b"\5\4\0\1" + address)
+                near.sendall(b"\5\4\0\1" + bytes(6))
                 return
-            far = socket.create_connection((socket.inet_ntoa(address[:4]), int.from_bytes(address[4:], "big")), 10)
+            try:
+                far = socket.create_connection((name, port), 10)
+            except OSError:
+                return
             far.settimeout(None)
-            near.sendall(b"\5\0\0\1" + address)
+            near.sendall(b"\5\0\0\1" + bytes(6))
             self.ends += [near, far]
             with far:
                 back = threading.Thread(target=self._copy, args=(far, near), daemon=True)
