@@ -17,28 +17,29 @@ import sys
 
 VERSION = "4.32.5"
 PASSWORD = "marker correct horse"
+SOURCE = "192.0.2.77"
 
 HOOKS = '''
+import http.client
 import json
 import os
-import urllib.request
 
 import schemathesis
 
-URL = os.environ["TAPHOUSE_URL"]
+HOST = os.environ["TAPHOUSE_URL"].removeprefix("http://")
 USER = {"email": "root@example.com", "password": os.environ["MARKER"]}
 LARGEST = 1_000_000
 
 
 def ask(method, path, body=None, token=None):
+    """From an address of its own: attempts to sign in are counted by addresses."""
+    line = http.client.HTTPConnection(HOST, timeout=10, source_address=(os.environ["SOURCE"], 0))
     fields = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data, fields, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError:
-        return None
+    line.request(method, path, None if body is None else json.dumps(body), fields)
+    answer = line.getresponse()
+    text = answer.read()
+    line.close()
+    return json.loads(text) if answer.status == 200 else None
 
 
 known = {}
@@ -58,6 +59,14 @@ class Token:
 
 
 @schemathesis.hook
+def filter_case(context, case):
+    """In forms and in XML all is text, and there is none of another type."""
+    mode = case.meta.generation.mode if case.meta else None
+    is_text = case.media_type in ("application/xml", "application/x-www-form-urlencoded")
+    return not (is_text and mode is not None and mode.is_negative)
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
     n = str((case.path_parameters or {}).get("n", ""))
     if case.path == "/bytes/{n}" and n.isascii() and n.isdigit() and LARGEST < int(n) <= 64 << 30:
@@ -70,6 +79,10 @@ def before_call(context, case, kwargs):
 CONFIG = """
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 503]
+
+# A method that nobody here knows is 501 (RFC 9110 9.1).
+[phases.coverage]
+unexpected-methods = ["GET", "PUT", "POST", "DELETE", "PATCH"]
 """
 
 
@@ -109,6 +122,7 @@ def main():
     for number, options in [("root", ["--role", "admin"])] + [(f"u{n}", []) for n in range(2, 6)]:
         subprocess.run([*keeper, f"{number}@example.com", *options], input=PASSWORD + "\n", text=True, check=True,
                        capture_output=True)
+    subprocess.run(["ip", "addr", "add", f"{SOURCE}/24", "dev", "tap0"], check=True)
     for name, text in (("hooks.py", HOOKS), ("schemathesis.toml", CONFIG)):
         with open(os.path.join(scratch, name), "w") as file:
             file.write(text)
@@ -117,9 +131,9 @@ def main():
               "allow_header_conformance"]
     run = subprocess.run(
         [program(), "--config-file", os.path.join(scratch, "schemathesis.toml"), "run", f"{url}/openapi.json", "--max-examples", "20",
-         "--phases", "examples,coverage,fuzzing", "--checks", ",".join(checks), "--seed", "7", "--max-time", "40",
+         "--phases", "examples,coverage,fuzzing", "--checks", ",".join(checks), "--seed", "7", "--max-time", "30",
          "--request-timeout", "10", "--continue-on-failure", "--no-color", "--warnings", "off"],
-        cwd=scratch, env=os.environ | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": scratch, "MARKER": PASSWORD},
+        cwd=scratch, env=os.environ | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": scratch, "MARKER": PASSWORD, "SOURCE": SOURCE},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150)
     print(run.stdout[-12_000:], run.stderr[-4000:])
     sys.exit(run.returncode)

@@ -174,6 +174,7 @@ impl Wish {
         let mut fields = Fields::read(content)?;
         let (email, nickname) = (fields.optional_text("email"), fields.optional_text("nickname"));
         let password = fields.optional_text("password");
+        let old_password = fields.optional_text("old_password");
         if let Some(wrong) = email.as_deref().and_then(judge_email) {
             fields.refuse("email", wrong);
         }
@@ -191,7 +192,10 @@ impl Wish {
             } else if let Some(wrong) = service.passwords.judge(&new, &own) {
                 fields.refuse("password", wrong);
             }
-            (fields.text("old_password"), new)
+            if old_password.is_none() && !fields.is_wrong("old_password") {
+                fields.refuse("old_password", "is missing");
+            }
+            (old_password.unwrap_or_default(), new)
         });
         fields.finish()?;
         if email.is_none() && nickname.is_none() && password.is_none() {
@@ -268,4 +272,53 @@ pub(super) fn full(user: &User) -> Value {
         "created": created.map(|at| at.to_string()),
         "disabled": user.is_disabled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::accounts::{Role, SessionId};
+    use crate::app::service::Settings;
+    use crate::http::Body;
+
+    /// What is wrong with a wish to change oneself.
+    fn wrong(body: &str) -> String {
+        let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
+        let service = Service::in_memory(Settings::default(), entropy, 0).unwrap();
+        let user = User {
+            id: UserId(1),
+            password: super::super::PasswordHash::default(),
+            email: "ada@example.com".to_owned(),
+            nickname: "Ada".to_owned(),
+            role: Role::Member,
+            is_disabled: false,
+            created: 0,
+        };
+        let (token, _) = service.tokens.issue(0, &user, SessionId::default());
+        let claims = service.judge(0, &token).unwrap();
+        let content = Content::new(Some("application/json".to_owned()), body.to_owned());
+        match Wish::read(&content, &service, &claims, user.id) {
+            Ok(_) => String::new(),
+            Err(Response { body: Body::Whole(problem), .. }) => String::from_utf8(problem.to_vec()).unwrap(),
+            Err(response) => panic!("{response:?}"),
+        }
+    }
+
+    #[test]
+    fn an_old_password_is_a_text_whether_it_is_needed_or_not() {
+        for (body, detail) in [
+            (r#"{"nickname":"b","old_password":"x"}"#, ""),
+            (r#"{"nickname":"b","old_password":null}"#, ""),
+            (r#"{"nickname":"b","old_password":1}"#, "\"detail\":\"old_password is not a text\""),
+            (r#"{"password":"some other words"}"#, "\"detail\":\"old_password is missing\""),
+            (
+                r#"{"password":"some other words","old_password":[]}"#,
+                "\"detail\":\"old_password is not a text\"",
+            ),
+            (r#"{"password":"some other words","old_password":"x"}"#, ""),
+        ] {
+            let problem = wrong(body);
+            assert!(problem.contains(detail) && problem.is_empty() == detail.is_empty(), "{body}: {problem}");
+        }
+    }
 }

@@ -438,6 +438,10 @@ class Seat {
   }
 
   #showPending(entry) {
+    this.#log.follow(() => this.#fill(entry));
+  }
+
+  #fill(entry) {
     const { text, to, element, reason, isSent } = entry;
     const aside = to === null ? [] : [make("span", { class: "aside" },
       t("whispered_by_you", { name: people.name(to) }))];

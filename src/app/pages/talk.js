@@ -99,7 +99,7 @@ export class Log {
 
   // An element behind all that has a number.
   append(item) {
-    this.#follow(() => this.#list.append(item), true);
+    this.follow(() => this.#list.append(item), true);
     this.#tellEmpty();
   }
 
@@ -118,7 +118,7 @@ export class Log {
       if (Number(last.dataset.seq ?? Infinity) <= Number(item.dataset.seq)) break;
       next = last;
     }
-    this.#follow(() => this.#list.insertBefore(item, next), item.classList.contains("mine"));
+    this.follow(() => this.#list.insertBefore(item, next), item.classList.contains("mine"));
     if (seq !== null) this.#items.set(seq, item);
     this.#join(item);
     if (item.nextElementSibling) this.#join(item.nextElementSibling);
@@ -149,7 +149,8 @@ export class Log {
     return scrollHeight - scrollTop - clientHeight < NEAR_END;
   }
 
-  #follow(change, always) {
+  // Changes something, and stays at the end if that is where the reader is.
+  follow(change, always = false) {
     const follows = always || this.#isAtEnd();
     change();
     if (follows) this.toEnd();

@@ -113,7 +113,8 @@ fn what_pages_load_is_there() {
     for text in templates.chain(scripts) {
         let named = ["src=\"", "href=\"", "from \"."].into_iter().flat_map(|start| text.split(start).skip(1));
         for path in named.map(|rest| rest.split(['"', '?', '{']).next().unwrap()) {
-            let path = path.replace("/pages", "").replace("/tables/1", "/tables").replace("/bytes/1000", "/hello");
+            let path =
+                path.replace("/pages", "").replace("/tables/1", "/tables").replace("/bytes/1000", "/hello");
             let is_file = paths.iter().any(|known| known.replace("/pages", "") == path);
             assert!(path.is_empty() || path.starts_with('#') || is_file, "{path}");
         }
