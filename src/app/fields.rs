@@ -12,6 +12,8 @@ use crate::http::{Content, Invalid, Place, Problem, Response};
 /// The fields of a body.
 pub(super) struct Fields {
     given: Vec<(String, Value)>,
+    /// An element is a text, if there is nothing but text in it.
+    is_xml: bool,
     wrong: Vec<Invalid>,
 }
 
@@ -22,7 +24,8 @@ impl Fields {
     /// The refusal: 415, 400 or 422.
     pub(super) fn read(content: &Content) -> Result<Self, Response> {
         let Pairs(given) = content.read()?;
-        let mut fields = Self { given, wrong: Vec::new() };
+        let is_xml = content.media_type().is_some_and(|media_type| media_type.ends_with("/xml"));
+        let mut fields = Self { given, is_xml, wrong: Vec::new() };
         let mut names: Vec<String> = fields.given.iter().map(|(name, _)| name.clone()).collect();
         names.sort();
         let twice: Vec<String> =
@@ -46,9 +49,8 @@ impl Fields {
         match self.given.swap_remove(at).1 {
             Value::String(text) => Some(text),
             Value::Null => None,
-            // As XML has it.
-            Value::Object(element) if element.is_empty() => Some(String::new()),
-            Value::Object(element) if element.len() == 1 && element.contains_key("$text") => {
+            Value::Object(element) if self.is_xml && element.is_empty() => Some(String::new()),
+            Value::Object(element) if self.is_xml && element.len() == 1 && element.contains_key("$text") => {
                 element["$text"].as_str().map(str::to_owned)
             }
             _ => {
@@ -169,6 +171,11 @@ mod tests {
                 "application/json",
                 r#"{"a":1,"b":null,"c":[],"c":"x","f":"maybe"}"#,
                 "c is given twice; a is not a text; b is missing",
+            ),
+            (
+                "application/json",
+                r#"{"a":{},"b":{"$text":"x"},"c":"x","f":"maybe"}"#,
+                "a is not a text; b is not a text",
             ),
             (
                 "application/x-www-form-urlencoded",
