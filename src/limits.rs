@@ -211,6 +211,12 @@ pub const ADDRESS_ATTEMPTS: (u64, u64) = (30, 2);
 /// Tables and seats that somebody is the first to sit at for a while: at once, and seconds until there may be one more.
 /// Beyond: 429.
 pub const NEW_SEATS: (u64, u64) = (1024, 1);
+/// Sign-ups from one address at once, and seconds until there may be one more. Beyond: 429.
+pub const SIGN_UPS: (u64, u64) = (600, 2);
+/// Those who sign up and wait for their hash: half of all who may wait for one. Beyond: 503.
+pub const SIGNING_UP: usize = COMPUTING_JOBS / 2;
+/// Seconds after which it is tried again to keep a new key.
+pub const KEY_PAUSE: u64 = 60;
 /// Accounts and addresses whose attempts are counted. Beyond: the one whose waiting ends first is forgotten.
 pub const THROTTLED: usize = 65_536;
 

@@ -4,7 +4,7 @@
 //! where something is changed, or a socket opened, a cookie counts only if the request says that a page of this house
 //! makes it.
 
-use super::accounts::Permission;
+use super::accounts::{Permission, SessionId};
 use super::service::Service;
 use super::tokens::{Claims, Refusal};
 use crate::fault::{self, Fault};
@@ -85,6 +85,14 @@ impl Service {
     pub(super) fn judge(&self, now: u64, token: &str) -> Result<Claims, Refusal> {
         let claims = self.tokens.judge(now, token)?;
         if self.has_ended(claims.sid) { Err(Refusal::Revoked) } else { Ok(claims) }
+    }
+
+    /// The session has not ended since somebody was identified by it.
+    ///
+    /// # Errors
+    /// 401.
+    pub(super) fn must_live(&self, session: SessionId) -> Result<(), Response> {
+        if self.has_ended(session) { Err(unauthorized(Refusal::Revoked)) } else { Ok(()) }
     }
 
     /// The request says that a page of this house makes it.

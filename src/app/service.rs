@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accounts::{Blocklist, Moment, Passwords, SessionId, Sessions, StoreError, Users};
@@ -19,8 +20,8 @@ use crate::ws::{self, Overflow, Prepared};
 /// How the service behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The algorithm of new tokens.
-    pub algorithm: Algorithm,
+    /// The algorithm of new tokens; with none as they were before, and no key is made by itself.
+    pub algorithm: Option<Algorithm>,
     /// How long an access token lives, in seconds.
     pub token_life: u64,
     /// How long a session lives after its last refresh, in seconds.
@@ -40,7 +41,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            algorithm: Algorithm::default(),
+            algorithm: Some(Algorithm::default()),
             token_life: limits::TOKEN_LIFE,
             session_life: limits::SESSION_LIFE,
             password_chars: limits::PASSWORD_CHARS.0,
@@ -64,6 +65,8 @@ pub struct Service {
     /// How sockets at tables are taken.
     pub(super) socket: WebSocket,
     pub(super) ping: Prepared,
+    /// How many who sign up wait for their hash.
+    pub(super) signing_up: Arc<AtomicUsize>,
     ended: Ended,
     latest: Mutex<Now>,
 }
@@ -76,7 +79,8 @@ impl Service {
     pub fn open(directory: &Path, settings: Settings, entropy: Entropy, now: u64) -> Result<Self, String> {
         // The store first: where another house is at work, its keys are left alone.
         let store = Store::open(directory)?;
-        let keys = Keys::open(directory, settings.algorithm, Arc::clone(&entropy), now)?;
+        let epoch = store.epoch(&entropy).map_err(|error| error.to_string())?;
+        let keys = Keys::open(directory, epoch, settings.algorithm, &entropy, now)?;
         Self::new(Arc::new(store), keys, settings, entropy, now)
     }
 
@@ -85,7 +89,7 @@ impl Service {
     /// # Errors
     /// As [`Tokens::new`].
     pub fn in_memory(settings: Settings, entropy: Entropy, now: u64) -> Result<Self, String> {
-        let keys = Keys::in_memory(settings.algorithm, Arc::clone(&entropy), now);
+        let keys = Keys::in_memory(settings.algorithm.unwrap_or_default(), &entropy, now);
         Self::new(Arc::new(Store::in_memory()), keys, settings, entropy, now)
     }
 
@@ -114,6 +118,7 @@ impl Service {
             hall: Hall::new(store, Arc::clone(&entropy)),
             socket: WebSocket::default().config(socket).origins(settings.origins.clone()),
             ping: tables::ping(),
+            signing_up: Arc::default(),
             throttles: Box::new(Counted::default()),
             tokens: Tokens::new(keys, entropy, settings.token_life)?,
             passwords: passwords.min_chars(settings.password_chars),
@@ -138,7 +143,8 @@ impl Service {
 
     /// Now, and until when a token that was made now lives.
     pub(super) fn moment(&self, now: u64) -> Moment {
-        Moment { now, until: now.saturating_add(self.tokens.life()).saturating_add(limits::TOKEN_SKEW) }
+        // Tokens of this run may live shorter than those of the last one.
+        Moment { now, until: now.saturating_add(limits::TOKEN_LIFE_MAX + limits::TOKEN_SKEW) }
     }
 
     /// Sessions have ended: their tokens are good no more.

@@ -19,6 +19,10 @@ pub enum Key {
     Account(String),
     /// Those from an address.
     Address(Ipv4Addr),
+    /// Those at the password of a user, by who is signed in as him.
+    Password(UserId),
+    /// Those to sign up, from an address.
+    SignUps(Ipv4Addr),
     /// Seats and tables that are new to a user.
     SeatsOf(UserId),
     /// Tables that are new to somebody without a name.
@@ -34,7 +38,8 @@ impl Key {
     /// Attempts at once, and seconds until there is one more.
     fn rate(&self) -> (u64, u64) {
         match self {
-            Self::Account(_) => limits::ACCOUNT_ATTEMPTS,
+            Self::Account(_) | Self::Password(_) => limits::ACCOUNT_ATTEMPTS,
+            Self::SignUps(_) => limits::SIGN_UPS,
             Self::Address(_) => limits::ADDRESS_ATTEMPTS,
             Self::SeatsOf(_) | Self::SeatsFrom(_) => limits::NEW_SEATS,
         }
@@ -43,6 +48,12 @@ impl Key {
 
 /// Counts attempts. It is asked on the turn, so it does not wait.
 pub trait Throttles: Send + Sync {
+    /// Whether an attempt would be counted: for those who are not worth the wait for one.
+    ///
+    /// # Errors
+    /// How many seconds to wait.
+    fn look(&self, now: u64, keys: &[Key]) -> Result<(), u64>;
+
     /// Counts an attempt for all of these keys, or for none. `now` is in seconds since 1970.
     ///
     /// # Errors
@@ -72,18 +83,13 @@ impl Counted {
 }
 
 impl Throttles for Counted {
+    fn look(&self, now: u64, keys: &[Key]) -> Result<(), u64> {
+        self.cells().look(now, keys)
+    }
+
     fn attempt(&self, now: u64, keys: &[Key]) -> Result<(), u64> {
         let mut cells = self.cells();
-        let wait = |key: &Key| {
-            let (burst, period) = key.rate();
-            let until = cells.until.get(key).copied().unwrap_or(0).max(now);
-            (until + period).saturating_sub(now + burst * period)
-        };
-        match keys.iter().map(wait).max().unwrap_or(0) {
-            0 => {}
-            _ if fault::is(Fault::AttemptsUnlimited) => {}
-            wait => return Err(wait),
-        }
+        cells.look(now, keys)?;
         for key in keys {
             let until = cells.until.get(key).copied().unwrap_or(0).max(now) + key.rate().1;
             cells.set(key, until);
@@ -97,7 +103,7 @@ impl Throttles for Counted {
         for key in keys {
             let until = cells.until.get(key).copied().unwrap_or(0);
             match key {
-                Key::Account(_) => cells.set(key, 0),
+                Key::Account(_) | Key::Password(_) => cells.set(key, 0),
                 _ => cells.set(key, until.saturating_sub(key.rate().1)),
             }
         }
@@ -105,6 +111,19 @@ impl Throttles for Counted {
 }
 
 impl Cells {
+    fn look(&self, now: u64, keys: &[Key]) -> Result<(), u64> {
+        let wait = |key: &Key| {
+            let (burst, period) = key.rate();
+            let until = self.until.get(key).copied().unwrap_or(0).max(now);
+            (until + period).saturating_sub(now + burst * period)
+        };
+        match keys.iter().map(wait).max().unwrap_or(0) {
+            0 => Ok(()),
+            _ if fault::is(Fault::AttemptsUnlimited) => Ok(()),
+            wait => Err(wait),
+        }
+    }
+
     fn set(&mut self, key: &Key, until: u64) {
         if let Some(before) = self.until.remove(key) {
             self.order.remove(&(before, key.clone()));

@@ -1,15 +1,16 @@
 //! Where the house keeps its data, and how the keeper reaches a house that has it open.
 
+use std::fmt::Display;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use nix::unistd::{Uid, User, chown};
+use nix::unistd::{Gid, Uid, User, chown, setegid, seteuid};
 use serde::{Deserialize, Serialize};
 use taphouse::app::accounts::admin::Command;
 use taphouse::app::entropy;
@@ -35,52 +36,71 @@ fn default_directory() -> Result<PathBuf, String> {
 /// A directory for data, which is there.
 pub(crate) struct Directory {
     path: PathBuf,
+    /// Who works on it, if that is not who has started the program.
+    owner: Option<User>,
 }
 
 impl Directory {
     /// The directory that was chosen, or the default one, made if need be. `None` for "none".
-    pub(crate) fn find(chosen: Option<&Path>) -> Result<Option<Self>, String> {
+    pub(crate) fn find(chosen: Option<&Path>, owner: Option<&User>) -> Result<Option<Self>, String> {
         let path = match chosen {
             Some(path) if path.as_os_str() == "none" => return Ok(None),
             Some(path) => path.to_owned(),
             None => default_directory()?,
         };
+        let wrong = |what: &dyn Display| format!("--data: {}: {what}", path.display());
         let above = path.parent().map_or(Ok(()), fs::create_dir_all);
         match above.and_then(|()| DirBuilder::new().mode(0o700).create(&path)) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(format!(
-                "--data: {} cannot be made: {error}; choose a directory that you may write to",
-                path.display()
-            )),
-            _ => Ok(Some(Self { path })),
-        }
-    }
-
-    /// The service whose data is here, for this user once root is given up.
-    pub(crate) fn open(&self, settings: Settings, owner: Option<&User>) -> Result<Service, String> {
-        let wrong = |error: io::Error| format!("--data: {}: {error}", self.path.display());
-        // What the store makes would be everybody's to read.
-        let file = self.path.join("taphouse.redb");
-        match File::options().write(true).create_new(true).mode(0o600).open(&file) {
-            Ok(_) => {}
+            Ok(()) => {
+                // It was made just now, so it is no link.
+                let owner = owner.map(|owner| (owner.uid, owner.gid)).unzip();
+                chown(&path, owner.0, owner.1).map_err(|error| wrong(&error))?;
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(wrong(error)),
+            Err(error) => {
+                return Err(wrong(&format_args!(
+                    "it cannot be made: {error}; choose a directory that you may write to"
+                )));
+            }
         }
-        let now = Start::now().read().wall;
-        let service = Service::open(&self.path, settings, entropy::system(), now)
-            .map_err(|e| format!("--data: {e}"))?;
-        if let Some(owner) = owner {
-            self.give_to(owner).map_err(wrong)?;
+        let metadata = fs::metadata(&path).map_err(|error| wrong(&error))?;
+        let own = [0, Uid::effective().as_raw(), owner.map_or(0, |owner| owner.uid.as_raw())];
+        if !own.contains(&metadata.uid()) {
+            return Err(wrong(&"it belongs to another user, who could change what is in it"));
         }
-        Ok(service)
+        if metadata.mode() & 0o022 != 0 {
+            return Err(wrong(&"others can write there; chmod go-w it if all that is in it is yours"));
+        }
+        Ok(Some(Self { path, owner: owner.cloned() }))
     }
 
-    fn give_to(&self, owner: &User) -> io::Result<()> {
-        let entries = fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.path()));
-        let paths: Vec<PathBuf> = entries.collect::<Result<_, _>>()?;
-        for path in std::iter::once(&self.path).chain(&paths) {
-            chown(path, Some(owner.uid), Some(owner.gid))?;
-        }
-        Ok(())
+    /// The service whose data is here.
+    pub(crate) fn open(&self, settings: Settings) -> Result<Service, String> {
+        self.as_owner(|| {
+            let wrong = |error: io::Error| format!("--data: {}: {error}", self.path.display());
+            // What the store makes would be everybody's to read.
+            let file = self.path.join("taphouse.redb");
+            match File::options().write(true).create_new(true).mode(0o600).open(&file) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(wrong(error)),
+            }
+            let now = Start::now().read().wall;
+            let opened = Service::open(&self.path, settings, entropy::system(), now);
+            opened.map_err(|error| format!("--data: {error}"))
+        })
+    }
+
+    /// Does something with no more rights than the owner has: what stands in his directory is his word, and may be a
+    /// link to what is not his.
+    fn as_owner<T>(&self, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+        let Some(owner) = &self.owner else { return work() };
+        let wrong = |error: nix::errno::Errno| format!("--user: cannot act as {}: {error}", owner.name);
+        let group = Gid::effective();
+        setegid(owner.gid).and_then(|()| seteuid(owner.uid)).map_err(wrong)?;
+        let result = work();
+        seteuid(Uid::from_raw(0)).and_then(|()| setegid(group)).map_err(wrong)?;
+        result
     }
 
     fn socket(&self) -> PathBuf {
@@ -88,19 +108,19 @@ impl Directory {
     }
 
     /// Does what the keeper says, on a thread of its own, as long as the program runs.
-    pub(crate) fn obey_keeper(&self, service: &Arc<Service>, owner: Option<&User>) -> Result<(), String> {
+    pub(crate) fn obey_keeper(&self, service: &Arc<Service>) -> Result<(), String> {
         let path = self.socket();
         let wrong = |error: io::Error| format!("--data: {}: {error}", path.display());
-        // The store is ours, so a socket that is there is of a house that is gone.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(wrong(error)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(wrong)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(wrong)?;
-        if let Some(owner) = owner {
-            chown(&path, Some(owner.uid), Some(owner.gid)).map_err(|error| wrong(error.into()))?;
-        }
+        let listener = self.as_owner(|| {
+            // The store is ours, so a socket that is there is of a house that is gone.
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(wrong(error)),
+                _ => {}
+            }
+            let listener = UnixListener::bind(&path).map_err(wrong)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+            Ok(listener)
+        })?;
         let service = Arc::clone(service);
         let obey = move || {
             for stream in listener.incoming().flatten() {
@@ -122,7 +142,7 @@ impl Directory {
                 Err(error) => Err(format!("the house that is running has not answered: {error}")),
             },
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-                let service = self.open(Settings::default(), None)?;
+                let service = self.open(Settings { algorithm: None, ..Settings::default() })?;
                 service.administrate(Start::now().read().wall, command)
             }
             Err(error) => Err(format!("{}: {error}", self.socket().display())),

@@ -216,8 +216,8 @@ enum Probe {
 /// Runs the server.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let user = options.user.as_deref().map(find_user).transpose()?;
-    let directory = Directory::find(options.data.as_deref())?;
-    let service = Arc::new(open_service(options, directory.as_ref(), user.as_ref())?);
+    let directory = Directory::find(options.data.as_deref(), user.as_ref())?;
+    let service = Arc::new(open_service(options, directory.as_ref())?);
     let tables = Arc::clone(&service);
     let keep_tables = thread::Builder::new().name("tables".to_owned()).spawn(move || tables.work_on());
     keep_tables.map_err(|error| format!("there is no thread for the tables: {error}"))?;
@@ -246,7 +246,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let capture = options.pcap.as_deref().map(|path| open_capture(path, options.pcap_payload)).transpose()?;
     let (listener, _gone_with_this) = socket::listen(options.control.as_deref(), &options.tap)?.unzip();
     if let Some(directory) = &directory {
-        directory.obey_keeper(&service, user.as_ref())?;
+        directory.obey_keeper(&service)?;
     }
     if let Some(user) = user {
         become_user(&user)?;
@@ -254,14 +254,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     server.capture(capture).control(listener).run().map_err(|e| e.to_string())
 }
 
-fn open_service(
-    options: &Options,
-    directory: Option<&Directory>,
-    owner: Option<&User>,
-) -> Result<Service, String> {
+fn open_service(options: &Options, directory: Option<&Directory>) -> Result<Service, String> {
     let settings = options.settings()?;
     match directory {
-        Some(directory) => directory.open(settings, owner),
+        Some(directory) => directory.open(settings),
         None => Service::in_memory(settings, entropy::system(), Start::now().read().wall),
     }
 }
@@ -277,10 +273,10 @@ impl Options {
             }
         };
         Ok(Settings {
-            algorithm: match self.token_algorithm {
+            algorithm: Some(match self.token_algorithm {
                 TokenAlgorithm::Eddsa => Algorithm::EdDSA,
                 TokenAlgorithm::Hs256 => Algorithm::HS256,
-            },
+            }),
             token_life: self.token_life,
             session_life: self.session_life,
             password_chars: self.password_length.into(),

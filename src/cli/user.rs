@@ -62,7 +62,11 @@ enum Command {
         role: Role,
     },
     /// Sign tokens with a new key from now on; those of the old one live out their time
-    RotateKey,
+    RotateKey {
+        /// The old keys may be in wrong hands: nothing that they signed is good any more, and all must sign in again
+        #[arg(long)]
+        forget: bool,
+    },
 }
 
 const EXAMPLES: &str = "\
@@ -74,7 +78,7 @@ From a script:
 
 pub(crate) fn run(options: Options) -> Result<(), String> {
     let told = options.data.or_else(|| std::env::var_os("TAPHOUSE_DATA").map(PathBuf::from));
-    let directory = Directory::find(told.as_deref())?;
+    let directory = Directory::find(told.as_deref(), None)?;
     let directory = directory.ok_or("--data: without data there are no users")?;
     let command = match options.command {
         Command::Add { email, nickname, role } => {
@@ -87,7 +91,7 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
         Command::Enable { user } => Admin::Enable(user),
         Command::Reset { user } => Admin::Reset { user, password: read_password()? },
         Command::Role { user, role } => Admin::Role { user, role },
-        Command::RotateKey => Admin::Rotate,
+        Command::RotateKey { forget } => Admin::Rotate { forget },
     };
     let said = directory.administrate(command)?;
     let mut out = io::stdout().lock();

@@ -33,7 +33,7 @@ ip tuntap add dev tap0 mode tap
 ip link set tap0 up
 ip addr add 192.0.2.1/24 dev tap0
 fails 1 "no right to open tap0; run as root" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$TAPHOUSE_BIN" serve --data none
-fails 1 "data cannot be made: .* choose a directory" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$TAPHOUSE_BIN" serve --data /data
+fails 1 "data: it cannot be made: .* choose a directory" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$TAPHOUSE_BIN" serve --data /data
 "$TAPHOUSE_BIN" serve 2>"$SCRATCH/log" &
 server=$!
 for _ in $(seq 100); do curl -sf -m 2 -o /dev/null http://192.0.2.2/healthz && break; sleep 0.05; done
@@ -64,3 +64,7 @@ fails 2 'write 75s' "$TAPHOUSE_BIN" serve --session-life forever
 fails 1 'password-blocklist: /nowhere' "$TAPHOUSE_BIN" serve --password-blocklist /nowhere
 fails 1 'no password on standard input' "$TAPHOUSE_BIN" user add ada@example.com </dev/null
 fails 2 'none of member, moderator and admin' "$TAPHOUSE_BIN" user add ada@example.com --role king
+mkdir -m 777 "$SCRATCH/open"
+fails 1 'others can write there' "$TAPHOUSE_BIN" serve --data "$SCRATCH/open"
+mkdir -m 700 "$SCRATCH/his" && chown nobody "$SCRATCH/his"
+fails 1 'belongs to another user' "$TAPHOUSE_BIN" serve --data "$SCRATCH/his"

@@ -179,8 +179,8 @@ def flood(number):
         line.request("POST", "/users", json.dumps(fields), {"Content-Type": "application/json"})
         answer = line.getresponse()
         statuses.append(answer.status)
-        if answer.status == 503:
-            assert answer.headers["Retry-After"] == "1"
+        if answer.status != 201:
+            assert answer.headers["Retry-After"]
             time.sleep(0.05)
         line.close()
 
@@ -199,6 +199,6 @@ for thread in threads:
 took.sort()
 # A hash takes some 26 ms, and a queue of them seconds; curl itself takes 10 ms to start, on a machine that is busy.
 assert len(took) > 30 and took[len(took) // 2] < 0.25, (len(took), took[len(took) // 2], took[-1])
-assert set(statuses) == {201, 503}, set(statuses)
+assert set(statuses) <= {201, 503, 429} and 503 in statuses, set(statuses)
 print(f"{len(statuses)} sign-ups at once, {statuses.count(503)} of them told to come back; a greeting in "
       f"{took[len(took) // 2] * 1000:.0f} ms")

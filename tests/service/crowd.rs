@@ -90,7 +90,7 @@ impl Crowd {
 
     /// The house as it begins with what is kept; its keys are the same, since its entropy is.
     fn begin(store: &Arc<Store>) -> Arc<Service> {
-        let keys = Keys::in_memory(Algorithm::HS256, entropy(), BEGAN);
+        let keys = Keys::in_memory(Algorithm::HS256, &entropy(), BEGAN);
         Arc::new(Service::new(Arc::clone(store), keys, settings(), entropy(), BEGAN).unwrap())
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use taphouse::app::entropy::Entropy;
 use taphouse::app::service::{Service, Settings};
 use taphouse::app::store::Store;
-use taphouse::app::tokens::Keys;
+use taphouse::app::tokens::{Algorithm, Keys};
 use taphouse::app::{Choices, routes};
 use taphouse::time::Duration;
 
@@ -56,7 +56,7 @@ impl House {
     /// The house as it begins for this time with what is kept; tables are for everybody.
     pub(crate) fn on(store: &Arc<Store>, run: u64) -> Self {
         let settings = Settings { open_tables: true, ..Settings::default() };
-        let keys = Keys::in_memory(settings.algorithm, entropy(), BEGAN);
+        let keys = Keys::in_memory(Algorithm::HS256, &entropy(), BEGAN);
         Self::of(Service::new(Arc::clone(store), keys, settings, entropy_of(run), BEGAN).unwrap())
     }
 

@@ -17,7 +17,7 @@ use taphouse::fault::{self, Fault};
 
 #[test]
 fn seeded_faults_are_noticed() {
-    let noticed: [(Fault, fn()); 24] = [
+    let noticed: [(Fault, fn()); 25] = [
         (Fault::TokensUnsigned, sessions::forged_tokens_are_refused),
         (Fault::TokensStay, sessions::a_token_expires),
         (Fault::OldTokensTaken, sessions::an_old_refresh_token_ends_the_session),
@@ -25,6 +25,7 @@ fn seeded_faults_are_noticed() {
         (Fault::SessionsStay, users::a_new_password_signs_out_everywhere),
         (Fault::AttemptsUnlimited, sessions::attempts_are_throttled_by_account_and_by_address),
         (Fault::AttemptsUnlimited, users::a_stolen_token_does_not_find_the_password),
+        (Fault::AttemptsUnlimited, users::sign_ups_are_throttled_by_address),
         (Fault::StrangersTold, sessions::a_stranger_is_told_as_late_as_a_wrong_password),
         (Fault::CookiesFromAnywhere, sessions::cookies_are_taken_from_own_pages_alone),
         (Fault::SocketsStay, tables::sockets_end_with_their_tokens),

@@ -10,7 +10,7 @@ use crate::house::{House, PASSWORD, Session};
 #[test]
 fn a_session_is_refreshed_as_long_as_it_is_used() {
     for algorithm in [Algorithm::EdDSA, Algorithm::HS256] {
-        let settings = Settings { algorithm, session_life: 1000, ..Settings::default() };
+        let settings = Settings { algorithm: Some(algorithm), session_life: 1000, ..Settings::default() };
         let mut house = House::with(settings);
         let mut ada = house.guest("ada");
         for _ in 0..5 {

@@ -43,7 +43,10 @@ pub enum Command {
         role: Role,
     },
     /// A new key signs tokens from now on.
-    Rotate,
+    Rotate {
+        /// What the old ones have signed is good no more.
+        forget: bool,
+    },
 }
 
 impl Service {
@@ -78,9 +81,17 @@ impl Service {
             Command::Role { user, role } => {
                 self.alter(now, &user, &format!("is a {} now", role.name()), |user| user.role = role)
             }
-            Command::Rotate => {
-                self.tokens.rotate(now).map_err(|error| format!("the key cannot be kept: {error}"))?;
-                Ok("a new key signs tokens; those of the old one live out their time\n".to_owned())
+            Command::Rotate { forget } => {
+                self.tokens
+                    .rotate(now, forget)
+                    .map_err(|error| format!("the key cannot be kept: {error}"))?;
+                if !forget {
+                    return Ok(
+                        "a new key signs tokens; those of the old one live out their time\n".to_owned()
+                    );
+                }
+                self.hall.close_all();
+                Ok("new keys sign tokens, and nothing else is good; all must sign in again\n".to_owned())
             }
         }
     }

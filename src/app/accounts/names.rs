@@ -1,5 +1,7 @@
 //! What a user may be called.
 
+use unicode_normalization::char::is_combining_mark;
+
 use crate::limits;
 
 /// What is wrong with an e-mail address, to be read behind its name. What is taken is what HTML takes in a field for
@@ -36,8 +38,12 @@ pub(super) fn judge_nickname(nickname: &str) -> Option<&'static str> {
     if nickname.trim() != nickname {
         return Some("begins or ends with white space");
     }
-    if nickname.chars().any(is_unseen) {
+    if nickname.chars().any(is_unseen) || hides_a_variant(nickname) {
         return Some("has characters in it that cannot be seen");
+    }
+    let has_heap = nickname.split(|c| !is_combining_mark(c)).any(|run| run.chars().count() > 3);
+    if has_heap || nickname.starts_with(is_combining_mark) {
+        return Some("has marks in it that stand on no letter");
     }
     None
 }
@@ -49,7 +55,16 @@ fn is_unseen(c: char) -> bool {
         || matches!(c,
             '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{fe00}'..='\u{fe0d}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
             | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Behind a sign these two choose how it is drawn; behind a letter they do nothing.
+fn hides_a_variant(nickname: &str) -> bool {
+    let mut pairs = nickname.chars().zip(nickname.chars().skip(1));
+    nickname.starts_with(['\u{fe0e}', '\u{fe0f}'])
+        || pairs.any(|(c, next)| matches!(next, '\u{fe0e}' | '\u{fe0f}') && c.is_alphanumeric())
 }
 
 #[cfg(test)]
@@ -77,7 +92,8 @@ mod tests {
 
     #[test]
     fn nicknames_are_judged() {
-        for good in ["a", "Ada Lovelace", "홍길동", "O\"Neil\\", "🦀🦀", &"é".repeat(32)] {
+        for good in ["a", "Ada Lovelace", "홍길동", "O\"Neil\\", "🦀🦀", "❤\u{fe0f}", &"é".repeat(32)]
+        {
             assert_eq!(judge_nickname(good), None, "{good}");
         }
         for bad in

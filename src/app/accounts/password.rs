@@ -71,7 +71,8 @@ impl Passwords {
 
     /// What is wrong with a new password, to be read behind its name. `own` is what belongs to the user.
     pub fn judge(&self, password: &str, own: &[&str]) -> Option<String> {
-        let count = password.chars().take(limits::PASSWORD_CHARS.1 + 1).count();
+        // As it is kept: one character may be written as many.
+        let count = normal(password).chars().take(limits::PASSWORD_CHARS.1 + 1).count();
         if count < self.min_chars {
             return Some(format!("is shorter than {} characters", self.min_chars));
         }

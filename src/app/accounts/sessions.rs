@@ -31,10 +31,12 @@ pub(in crate::app) fn sign_in(service: &Arc<Service>, request: &Request<'_>) -> 
         if as_cookies && !own {
             return Err(Problem::new(403, "cookies are set for pages of this house alone").into());
         }
-        // It is counted before it is known whether there is such an account.
         let keys = [Key::account(&email), Key::Address(address)];
-        service.throttles.attempt(now, &keys).map_err(too_many)?;
+        service.throttles.look(now, &keys).map_err(too_many)?;
         Ok(Outcome::Later(Job::computing(move || {
+            // It is counted when it is made, since the house may be too busy; and before it is known whether there is
+            // such an account.
+            service.throttles.attempt(now, &keys).map_err(too_many)?;
             let (user, session) = service.begin(now, &email, &password)?;
             service.throttles.forgive(&keys);
             Ok::<_, Response>(service.granted(now, &user, session, 0, as_cookies))
@@ -173,7 +175,10 @@ impl Service {
                 Ok(Err(Refusal::Revoked))
             }
             Renewal::Over => Ok(Err(Refusal::Revoked)),
-            Renewal::Expired => Ok(Err(Refusal::Expired)),
+            Renewal::Expired => {
+                self.forget(&[id], at);
+                Ok(Err(Refusal::Expired))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `/users`: sign up, see, change, delete.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::app::identity::{Wants, must_have};
 use crate::app::service::{Service, refused};
 use crate::app::throttle::{Key, too_many};
 use crate::app::tokens::Claims;
+use crate::fault::{self, Fault};
 use crate::http::{Content, Invalid, Job, Outcome, Place, Problem, Request, Response, collect};
 use crate::limits;
 
@@ -23,17 +25,42 @@ enum Details {
 
 /// `POST /users`.
 pub(in crate::app) fn sign_up(service: &Arc<Service>, request: &Request<'_>) -> Outcome {
-    let (service, now) = (Arc::clone(service), request.now.wall);
+    let (service, now, address) = (Arc::clone(service), request.now.wall, *request.peer().ip());
     collect(request, limits::ACCOUNT_BODY, move |content| -> Result<Outcome, Response> {
         let mut fields = Fields::read(&content)?;
         let new = NewUser::read(&mut fields, &service);
         fields.finish()?;
+        service.throttles.attempt(now, &[Key::SignUps(address)]).map_err(too_many)?;
+        // Those who sign in have their half of the queue.
+        let place = Waiting::new(&service.signing_up, limits::SIGNING_UP).ok_or_else(busy)?;
         Ok(Outcome::Later(Job::computing(move || {
+            let _place = place;
             let user = service.add(now, new, super::Role::Member).map_err(refused)?;
             let location = format!("/users/{}", user.id);
             Ok::<_, Response>(shown(201, &user, Details::Full).with("Location", location))
         })))
     })
+}
+
+/// A place among those who wait, until it is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn new(count: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
+        let place = Self(Arc::clone(count));
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        (before < limit || fault::is(Fault::JobsUnlimited)).then_some(place)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn busy() -> Response {
+    Response::problem(503, "too many sign up now").with("Retry-After", "1")
 }
 
 /// What somebody says who signs up.
@@ -138,11 +165,17 @@ pub(in crate::app) fn change(service: &Arc<Service>, request: &Request<'_>) -> R
     let (service, now) = (Arc::clone(service), request.now.wall);
     Ok(collect(request, limits::ACCOUNT_BODY, move |content| -> Result<Outcome, Response> {
         let wish = Wish::read(&content, &service, &claims, id)?;
+        // The body may have taken its time.
+        let session = claims.sid;
+        service.must_live(session)?;
         let Some((old, _)) = &wish.password else {
-            return Ok(Outcome::Later(Job::new(move || wish.fulfil(&service, now, id, None))));
+            return Ok(Outcome::Later(Job::new(move || {
+                service.must_live(session)?;
+                wish.fulfil(&service, now, id, None)
+            })));
         };
         // Who has found a token shall not find the password by it.
-        let keys = [Key::account(&claims.email)];
+        let keys = [Key::Password(id)];
         service.throttles.attempt(now, &keys).map_err(too_many)?;
         let old = old.clone();
         Ok(Outcome::Later(Job::computing(move || {
@@ -151,8 +184,10 @@ pub(in crate::app) fn change(service: &Arc<Service>, request: &Request<'_>) -> R
             if !service.passwords.is_right(&old, Some(&user.password)) {
                 return Err(wrong_old_password());
             }
+            service.must_live(session)?;
+            let changed = wish.fulfil(&service, now, id, Some(user.password))?;
             service.throttles.forgive(&keys);
-            wish.fulfil(&service, now, id, Some(user.password))
+            Ok(changed)
         })))
     }))
 }

@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::accounts::{StoreError, User, UserId};
+use super::entropy::Entropy;
 use crate::fault::{self, Fault};
 
 /// Bytes of the file that are kept in memory.
@@ -67,6 +68,21 @@ impl Store {
         let store = Self { db: RwLock::new(Some(db.expect("there is memory"))), path: None };
         schema::migrate(&store).expect("a new store can be brought up to date");
         store
+    }
+
+    /// A random number of this file: with another one it is another store.
+    pub(super) fn epoch(&self, entropy: &Entropy) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let mut meta = transaction.open_table(schema::META)?;
+            if let Some(epoch) = meta.get(schema::EPOCH)? {
+                return Ok(Ok(epoch.value()));
+            }
+            let mut bytes = [0; 8];
+            entropy(&mut bytes);
+            let epoch = u64::from_be_bytes(bytes);
+            meta.insert(schema::EPOCH, epoch)?;
+            Ok(Ok(epoch))
+        })
     }
 
     /// Reads at one moment.

@@ -2,17 +2,20 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | number: `schema`, `next_user`, `floor` (the largest number of a message at a table that was forgotten) |
+//! | `meta` | name | number: `schema`, `next_user`, `epoch`, `floor` |
 //! | `users` | id | the user, in JSON |
 //! | `emails` | e-mail address in small letters | id of its user |
 //! | `sessions` | id of the session | the session, in JSON |
 //! | `sessions_of` | id of the user, id of the session | nothing |
 //! | `tables` | id | the table, in JSON |
-//! | `tables_in_order` | whether something was ever said there, when something happened last, id | nothing: the first go first |
+//! | `tables_in_order` | whether something was said, when something happened last, id | nothing |
 //! | `talk` | id of the table, number of the message | the message, in JSON |
 //! | `seats` | id of the table, id of the client | id of the user, and when he sat there last |
 //! | `seats_of` | id of the user, when he sat there last, id of the table, id of the client | nothing |
 //! | `ended` | until when its tokens would live, id of the session | nothing |
+//!
+//! `epoch` is random, and of this file alone; `floor` is the largest number of a message at a table that was forgotten.
+//! Of `tables_in_order` the first go first.
 
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 
@@ -34,6 +37,7 @@ pub(super) const SEATS_OF: TableDefinition<'_, (u64, u64, i64, i64), ()> = Table
 
 pub(super) const SCHEMA: &str = "schema";
 pub(super) const NEXT_USER: &str = "next_user";
+pub(super) const EPOCH: &str = "epoch";
 pub(super) const FLOOR: &str = "floor";
 
 /// Makes a file of one version one of the next.

@@ -142,6 +142,13 @@ impl Hall {
         self.sockets().by_session.remove(&(session, number));
     }
 
+    /// No token is good any more.
+    pub(in crate::app) fn close_all(&self) {
+        for sender in self.sockets().by_session.values() {
+            let _ = sender.close(Code(limits::CLOSE_UNAUTHORIZED), "the token is revoked");
+        }
+    }
+
     /// This session has ended: its sockets are closed. One that this does not reach looks by itself, when its clock
     /// rings or something comes.
     pub(in crate::app) fn close_sockets(&self, session: SessionId) {

@@ -4,8 +4,8 @@
 //! it is judged (RFC 8725 3.1, 3.2). A key that was replaced stays until the last token that it made has expired.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ struct Kept {
 /// The file.
 #[derive(Clone, Serialize, Deserialize)]
 struct Ring {
+    /// Of which store they are.
+    store: u64,
     /// Of the tags of refresh tokens, in Base64.
     refresh: String,
     /// From the oldest to the one that makes tokens now.
@@ -66,66 +68,72 @@ pub(super) struct Key {
     pub(super) decoding: DecodingKey,
 }
 
-/// All keys.
+/// All keys. A change is two steps, so that nobody who only looks at them waits for a disk: a [`Next`] is made and
+/// kept, and then they become that.
+#[derive(Clone)]
 pub struct Keys {
     path: Option<PathBuf>,
-    algorithm: Algorithm,
-    entropy: Entropy,
+    /// Of new keys; with none they are as the newest, and none is made by itself.
+    algorithm: Option<Algorithm>,
     ring: Ring,
     ready: Vec<Arc<Key>>,
     refresh: [u8; 32],
 }
 
+/// What keys become.
+pub(super) struct Next(Keys);
+
 impl Keys {
-    /// The keys in this directory, made if there are none. `now` is in seconds since 1970.
+    /// The keys in this directory, made if there are none, or if they are of another store. `now` is in seconds since
+    /// 1970.
     ///
     /// # Errors
     /// What is wrong with the file, and what to do.
-    pub fn open(directory: &Path, algorithm: Algorithm, entropy: Entropy, now: u64) -> Result<Self, String> {
+    pub fn open(
+        directory: &Path,
+        store: u64,
+        algorithm: Option<Algorithm>,
+        entropy: &Entropy,
+        now: u64,
+    ) -> Result<Self, String> {
         let path = directory.join("keys.json");
         let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-        let ring = match fs::read(&path) {
-            Ok(bytes) => {
-                let mode = fs::metadata(&path).map_err(|e| wrong(&e))?.permissions().mode() & 0o777;
-                if mode & 0o077 != 0 {
-                    return Err(wrong(&format_args!(
-                        "others can read the keys (mode {mode:o}); make new ones by removing the file, or, if nobody \
-                         else has looked, chmod 600 it"
-                    )));
-                }
-                let ring = serde_json::from_slice(&bytes);
+        let ring = match read(&path) {
+            Ok(Some(bytes)) => {
+                let ring: Result<Ring, _> = serde_json::from_slice(&bytes);
                 ring.map_err(|_| {
                     wrong(&"is damaged; without it new keys are made, and all must sign in again")
                 })?
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => new_ring(&entropy),
-            Err(error) => return Err(wrong(&error)),
+            Ok(None) => new_ring(store, entropy),
+            Err(what) => return Err(wrong(&what)),
         };
-        let mut keys = Self::new(Some(path.clone()), ring, algorithm, entropy).map_err(|e| wrong(&e))?;
-        keys.rotate_if_due(now).map_err(|e| wrong(&e))?;
-        Ok(keys)
+        // With another store users have other ids: what was signed for the old ones is for nobody.
+        let ring = if ring.store == store { ring } else { new_ring(store, entropy) };
+        let keys = Self::new(Some(path.clone()), ring, algorithm).map_err(|e| wrong(&e))?;
+        keys.begin(entropy, now).map_err(|e| wrong(&e))
     }
 
     /// Keys that end with the program.
-    pub fn in_memory(algorithm: Algorithm, entropy: Entropy, now: u64) -> Self {
-        let ring = new_ring(&entropy);
-        let mut keys = Self::new(None, ring, algorithm, entropy).expect("it was made just now");
-        keys.rotate_if_due(now).expect("there is no file to write");
-        keys
+    pub fn in_memory(algorithm: Algorithm, entropy: &Entropy, now: u64) -> Self {
+        let keys = Self::new(None, new_ring(0, entropy), Some(algorithm)).expect("it was made just now");
+        keys.begin(entropy, now).expect("there is no file to write")
     }
 
-    fn new(
-        path: Option<PathBuf>,
-        ring: Ring,
-        algorithm: Algorithm,
-        entropy: Entropy,
-    ) -> Result<Self, &'static str> {
+    fn begin(self, entropy: &Entropy, now: u64) -> io::Result<Self> {
+        if self.ready.is_empty() || self.is_due(now) {
+            return self.rotated(entropy, now).map(|Next(keys)| keys);
+        }
+        Ok(self)
+    }
+
+    fn new(path: Option<PathBuf>, ring: Ring, algorithm: Option<Algorithm>) -> Result<Self, &'static str> {
         let bytes = |text: &str| BASE64.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let refresh = bytes(&ring.refresh).ok_or("the key of refresh tokens is damaged")?;
         let ready: Option<Vec<_>> =
             ring.keys.iter().map(|kept| Some(Arc::new(ready(kept, bytes(&kept.secret)?)))).collect();
         let ready = ready.ok_or("a key is damaged")?;
-        Ok(Self { path, algorithm, entropy, ring, ready, refresh })
+        Ok(Self { path, algorithm, ring, ready, refresh })
     }
 
     /// The key that makes tokens.
@@ -143,56 +151,79 @@ impl Keys {
         &self.refresh
     }
 
-    /// Whether [`rotate_if_due`](Self::rotate_if_due) would do something.
+    /// The newest is old, or of another algorithm than is wanted now.
     pub(super) fn is_due(&self, now: u64) -> bool {
+        let Some(algorithm) = self.algorithm else { return false };
         self.ring.keys.last().is_none_or(|newest| {
-            newest.alg != self.algorithm || now >= newest.created.saturating_add(limits::KEY_AGE)
+            newest.alg != algorithm || now >= newest.created.saturating_add(limits::KEY_AGE)
         })
     }
 
-    /// Makes a new key if the newest is old, or of another algorithm than is wanted now.
-    ///
-    /// # Errors
-    /// The file cannot be written; nothing has changed then.
-    pub fn rotate_if_due(&mut self, now: u64) -> io::Result<()> {
-        if self.is_due(now) { self.rotate(now) } else { Ok(()) }
-    }
-
-    /// Makes a new key, and forgets those whose last token has expired.
-    ///
-    /// # Errors
-    /// The file cannot be written; nothing has changed then.
-    pub fn rotate(&mut self, now: u64) -> io::Result<()> {
-        let (mut kid, mut secret) = ([0; 8], [0; 32]);
-        (self.entropy)(&mut kid);
-        (self.entropy)(&mut secret);
-        let kept = Kept {
-            kid: BASE64.encode(kid),
-            alg: self.algorithm,
-            secret: BASE64.encode(secret),
-            created: now,
-        };
+    /// With a new key, and without those whose last token has expired. It is on the disk.
+    pub(super) fn rotated(&self, entropy: &Entropy, now: u64) -> io::Result<Next> {
         let mut ring = self.ring.clone();
-        ring.keys.push(kept.clone());
+        let newest = self.ring.keys.last().map(|newest| newest.alg);
+        ring.keys.push(new_key(self.algorithm.or(newest).unwrap_or_default(), entropy, now));
         // A key made its last token when the next one was made.
         let replaced: Vec<u64> = ring.keys.iter().skip(1).map(|key| key.created).collect();
         let is_over = |replaced: &u64| replaced.saturating_add(limits::TOKEN_LIFE_MAX) < now;
         let over = replaced.iter().take_while(|at| is_over(at)).count();
         ring.keys.drain(..over);
+        self.with(ring)
+    }
+
+    /// With new keys alone: nothing that the old ones have signed is good any more. It is on the disk.
+    pub(super) fn renewed(&self, entropy: &Entropy, now: u64) -> io::Result<Next> {
+        let mut ring = new_ring(self.ring.store, entropy);
+        let newest = self.ring.keys.last().map(|newest| newest.alg);
+        ring.keys.push(new_key(self.algorithm.or(newest).unwrap_or_default(), entropy, now));
+        self.with(ring)
+    }
+
+    fn with(&self, ring: Ring) -> io::Result<Next> {
         if let Some(path) = &self.path {
             write(path, &ring)?;
         }
-        self.ready.push(Arc::new(ready(&kept, secret)));
-        self.ready.drain(..over);
-        self.ring = ring;
-        Ok(())
+        Self::new(self.path.clone(), ring, self.algorithm).map(Next).map_err(io::Error::other)
+    }
+
+    /// Becomes what was kept.
+    pub(super) fn become_next(&mut self, Next(next): Next) {
+        *self = next;
     }
 }
 
-fn new_ring(entropy: &Entropy) -> Ring {
+fn new_key(alg: Algorithm, entropy: &Entropy, now: u64) -> Kept {
+    let (mut kid, mut secret) = ([0; 8], [0; 32]);
+    entropy(&mut kid);
+    entropy(&mut secret);
+    Kept { kid: BASE64.encode(kid), alg, secret: BASE64.encode(secret), created: now }
+}
+
+/// The file, if there is one that nobody else can read or has made.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "others can read the keys (mode {mode:o}); make new ones by removing the file, or, if nobody else has \
+             looked, chmod 600 it"
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(Some(bytes))
+}
+
+fn new_ring(store: u64, entropy: &Entropy) -> Ring {
     let mut refresh = [0; 32];
     entropy(&mut refresh);
-    Ring { refresh: BASE64.encode(refresh), keys: Vec::new() }
+    Ring { store, refresh: BASE64.encode(refresh), keys: Vec::new() }
 }
 
 fn ready(kept: &Kept, secret: [u8; 32]) -> Key {
@@ -217,6 +248,12 @@ fn write(path: &Path, ring: &Ring) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&beside)?;
     file.write_all(&serde_json::to_vec_pretty(ring)?)?;
     file.sync_all()?;
+    // Whoever runs the keeper's command: it stays whose it was.
+    let before =
+        fs::symlink_metadata(path).or_else(|_| fs::metadata(path.parent().unwrap_or(Path::new("."))))?;
+    if before.uid() != file.metadata()?.uid() {
+        fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    }
     fs::rename(&beside, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -12,7 +12,8 @@ mod provider;
 mod refresh;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -112,6 +113,8 @@ impl Refusal {
 /// Makes and judges tokens.
 pub struct Tokens {
     keys: RwLock<Keys>,
+    /// Held by who changes the keys; and when that failed last.
+    changing: Mutex<Option<u64>>,
     entropy: Entropy,
     /// How long an access token lives, in seconds.
     life: u64,
@@ -124,7 +127,12 @@ impl Tokens {
     /// Another program around this one has chosen a cryptography for `jsonwebtoken` that takes other keys.
     pub fn new(keys: Keys, entropy: Entropy, life: u64) -> Result<Self, String> {
         provider::install();
-        let tokens = Self { keys: RwLock::new(keys), entropy, life: life.clamp(1, limits::TOKEN_LIFE_MAX) };
+        let tokens = Self {
+            keys: RwLock::new(keys),
+            changing: Mutex::new(None),
+            entropy,
+            life: life.clamp(1, limits::TOKEN_LIFE_MAX),
+        };
         let trial = tokens.claims(0, &User::nobody(), SessionId::default());
         let token = tokens.sign(&trial);
         if token.is_none_or(|token| tokens.judge(0, &token) != Ok(trial)) {
@@ -145,10 +153,8 @@ impl Tokens {
     /// A token for a user in a session. The keys are renewed when they are due, which may write a file: this belongs in
     /// a job.
     pub fn issue(&self, now: u64, user: &User, session: SessionId) -> (String, Claims) {
-        if self.keys().is_due(now)
-            && let Err(error) = self.keys.write().unwrap_or_else(PoisonError::into_inner).rotate_if_due(now)
-        {
-            log::error!("no new key of tokens could be kept, so the old one stays: {error}");
+        if self.keys().is_due(now) {
+            self.rotate_if_due(now);
         }
         let claims = self.claims(now, user, session);
         let token = self.sign(&claims).expect("it was tried with the first key");
@@ -206,12 +212,40 @@ impl Tokens {
         refresh::judge(self.keys().refresh(), token).ok_or(Refusal::Malformed)
     }
 
-    /// Makes a new key of tokens.
+    /// Makes a new key of tokens; those of the old one live out their time, or are good no more.
     ///
     /// # Errors
     /// It cannot be kept.
-    pub fn rotate(&self, now: u64) -> std::io::Result<()> {
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).rotate(now)
+    pub fn rotate(&self, now: u64, forget: bool) -> io::Result<()> {
+        let _changing = self.changing();
+        self.change(
+            |keys, entropy| if forget { keys.renewed(entropy, now) } else { keys.rotated(entropy, now) },
+        )
+    }
+
+    fn rotate_if_due(&self, now: u64) {
+        let mut failed = self.changing();
+        // Somebody may have done it meanwhile, or failed a moment ago.
+        let is_soon = failed.is_some_and(|failed| now < failed.saturating_add(limits::KEY_PAUSE));
+        if is_soon || !self.keys().is_due(now) {
+            return;
+        }
+        if let Err(error) = self.change(|keys, entropy| keys.rotated(entropy, now)) {
+            *failed = Some(now);
+            log::error!("no new key of tokens could be kept, so the old one stays: {error}");
+        }
+    }
+
+    /// The disk is waited for by who changes the keys alone, and not by those who look at them.
+    fn change(&self, change: impl FnOnce(&Keys, &Entropy) -> io::Result<keys::Next>) -> io::Result<()> {
+        let now = self.keys().clone();
+        let next = change(&now, &self.entropy)?;
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).become_next(next);
+        Ok(())
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Option<u64>> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A name for something that nobody can guess.

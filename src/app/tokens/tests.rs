@@ -22,8 +22,8 @@ pub(crate) fn counted_entropy() -> Entropy {
 }
 
 fn tokens(algorithm: Algorithm) -> Tokens {
-    let keys = Keys::in_memory(algorithm, counted_entropy(), NOW);
-    Tokens::new(keys, counted_entropy(), 900).unwrap()
+    let entropy = counted_entropy();
+    Tokens::new(Keys::in_memory(algorithm, &entropy, NOW), entropy, 900).unwrap()
 }
 
 fn ada() -> User {
@@ -122,7 +122,7 @@ fn forged_tokens_are_refused() {
         let forged = format!("{}.{}", unsigned(&header, &claims), BASE64.encode(&signature));
         assert_eq!(tokens.judge(NOW, &forged), Err(Refusal::Malformed));
         let other = self::tokens(algorithm);
-        other.rotate(NOW).unwrap();
+        other.rotate(NOW, false).unwrap();
         let (foreign, _) = other.issue(NOW, &ada(), SessionId(1));
         let (_, claims, _) = parts(&foreign);
         let named = signed(&other, &header, &claims);
@@ -281,17 +281,18 @@ fn a_token_is_whole_or_none() {
 
 #[test]
 fn keys_are_replaced_and_old_tokens_live_out_their_time() {
-    let keys = Keys::in_memory(Algorithm::EdDSA, counted_entropy(), NOW);
-    let tokens = Tokens::new(keys, counted_entropy(), limits::TOKEN_LIFE_MAX).unwrap();
+    let entropy = counted_entropy();
+    let keys = Keys::in_memory(Algorithm::EdDSA, &entropy, NOW);
+    let tokens = Tokens::new(keys, entropy, limits::TOKEN_LIFE_MAX).unwrap();
     let (old, _) = tokens.issue(NOW + limits::KEY_AGE - 1, &ada(), SessionId(1));
     let (new, _) = tokens.issue(NOW + limits::KEY_AGE, &ada(), SessionId(1));
     let kid = |token: &str| parts(token).0["kid"].clone();
     assert_ne!(kid(&old), kid(&new), "its key is a month old");
     let later = NOW + limits::KEY_AGE + limits::TOKEN_LIFE_MAX - 2;
     assert!(tokens.judge(later, &old).is_ok() && tokens.judge(later, &new).is_ok());
-    tokens.rotate(later).unwrap();
+    tokens.rotate(later, false).unwrap();
     assert!(tokens.judge(later, &old).is_ok(), "it was replaced less than the longest life ago");
-    tokens.rotate(later + 100).unwrap();
+    tokens.rotate(later + 100, false).unwrap();
     assert_eq!(tokens.judge(later, &old), Err(Refusal::Malformed), "its key is forgotten");
     assert!(tokens.judge(later, &new).is_ok());
 }
@@ -301,7 +302,7 @@ fn the_keys_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = std::env::temp_dir().join(format!("taphouse-keys-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let open = |algorithm, now| Keys::open(&directory, algorithm, entropy::system(), now);
+    let open = |algorithm, now| Keys::open(&directory, 7, Some(algorithm), &entropy::system(), now);
     let path = directory.join("keys.json");
     let tokens = Tokens::new(open(Algorithm::EdDSA, NOW).unwrap(), entropy::system(), 900).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -314,6 +315,20 @@ fn the_keys_file_is_its_owners_alone() {
     assert_eq!(tokens.judge_refresh(refresh.reveal()), Ok((SessionId(1), 3)));
     assert_eq!(parts(&tokens.issue(NOW + 10, &ada(), SessionId(1)).0).0["alg"], "HS256");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // The keeper's commands choose nothing and replace nothing.
+    let before = std::fs::read(&path).unwrap();
+    Keys::open(&directory, 7, None, &entropy::system(), NOW + 10 * limits::KEY_AGE).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    // Nothing of before is good when it is said so, nor with another store.
+    tokens.rotate(NOW + 10, true).unwrap();
+    assert_eq!(tokens.judge(NOW + 10, &token), Err(Refusal::Malformed));
+    assert_eq!(tokens.judge_refresh(refresh.reveal()), Err(Refusal::Malformed));
+    let (token, _) = tokens.issue(NOW + 10, &ada(), SessionId(1));
+    let other = Keys::open(&directory, 8, None, &entropy::system(), NOW + 10).unwrap();
+    let other = Tokens::new(other, entropy::system(), 900).unwrap();
+    assert_eq!(other.judge(NOW + 10, &token), Err(Refusal::Malformed));
 
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert!(open(Algorithm::HS256, NOW).err().unwrap().contains("others can read the keys (mode 640)"));
