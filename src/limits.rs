@@ -244,8 +244,8 @@ pub const MESSAGE_ID_BYTES: usize = 64;
 pub const HISTORY: usize = 500;
 /// Bytes of it.
 pub const HISTORY_BYTES: usize = 512 << 10;
-/// Messages that a table has at hand for those who read on. Beyond: the oldest goes, and who has not read it is closed by
-/// 1013.
+/// Messages that a table has at hand for those who read on. Beyond: the oldest goes, and who has not read it is closed
+/// by 1013.
 pub const LOG_MESSAGES: usize = 16_384;
 /// Bytes of them.
 pub const LOG_BYTES: usize = 4 << 20;

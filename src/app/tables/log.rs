@@ -116,8 +116,8 @@ impl Log {
         self.history.forget(self.kept, limits::HISTORY, limits::HISTORY_BYTES);
     }
 
-    /// What somebody may hear behind this number, some of it. `None` if some of that is gone. Who comes back hears up to
-    /// `until` what was said, though all that happened beside it is gone.
+    /// What somebody may hear behind this number, some of it. `None` if some of that is gone. Who comes back hears up
+    /// to `until` what was said, though all that happened beside it is gone.
     pub(super) fn read(&self, party: &Party, cursor: u64, until: u64) -> Option<Reading> {
         let of = if cursor >= self.live.gone || fault::is(Fault::SlowSeatsStay) {
             &self.live

@@ -140,8 +140,8 @@ pub trait Tables: Send + Sync {
     /// The store failed.
     fn load(&self, table: TableId) -> Result<Kept, StoreError>;
 
-    /// Keeps what tables add, all of it as one step. Where there are too many tables, those go at which nothing was said,
-    /// and then those that were silent for longest. Tables that are new to the store begin behind the numbers of those.
+    /// Keeps what tables add, all of it as one step. Where there are too many tables, those go at which nothing was
+    /// said, and then those that were silent for longest. Tables that are new to the store begin behind the numbers of those.
     ///
     /// # Errors
     /// The store failed.
@@ -153,8 +153,8 @@ pub trait Tables: Send + Sync {
     /// The store failed.
     fn owner(&self, table: TableId, client: ClientId) -> Result<Option<UserId>, StoreError>;
 
-    /// A user sits in a seat, which becomes his if it is nobody's: whose it is then. If he has too many, he loses the one
-    /// where he has not sat for longest.
+    /// A user sits in a seat, which becomes his if it is nobody's: whose it is then. If he has too many, he loses the
+    /// one where he has not sat for longest.
     ///
     /// # Errors
     /// The store failed.
