@@ -141,7 +141,8 @@ pub trait Tables: Send + Sync {
     fn load(&self, table: TableId) -> Result<Kept, StoreError>;
 
     /// Keeps what tables add, all of it as one step. Where there are too many tables, those go at which nothing was
-    /// said, and then those that were silent for longest. Tables that are new to the store begin behind the numbers of those.
+    /// said, and then those that were silent for longest. Tables that are new to the store begin behind the numbers of
+    /// those.
     ///
     /// # Errors
     /// The store failed.

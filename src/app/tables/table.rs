@@ -5,7 +5,8 @@
 //! ```
 //!
 //! It knows no store and no socket: what is to be kept is taken by `take_pending`, and told to be kept by
-//! `handle_kept`; seats are woken by their senders, and read by `read`. It is shared by shards and held for a moment at a time.
+//! `handle_kept`; seats are woken by their senders, and read by `read`. It is shared by shards and held for a moment at
+//! a time.
 //!
 //! Comings and goings are told at once while few are there. The more there are, the longer they are gathered: what is
 //! told then is who has come and who has gone on balance, so that a crowd that comes costs no square of its number.
