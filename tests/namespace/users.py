@@ -163,6 +163,37 @@ damaged = subprocess.run([BIN, "serve", "--tap", "tap9", "--data", copy], captur
 assert damaged.returncode == 1 and "is damaged" in damaged.stderr and len(damaged.stderr.splitlines()) == 1, damaged
 URL = there
 
+# --- a disk that is full, and then is not ---------------------------------------------------------------------
+
+small = f"{SCRATCH}/small"
+os.mkdir(small)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", small], check=True)
+try:
+    house = other_house(small)
+    URL = "http://198.51.100.2"
+    check("room", post("/users", {"email": "a@example.com", "nickname": "a", "password": PASSWORD})[0], 201)
+    filler = f"{small}/filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    statuses = [post("/users", {"email": f"full{n}@example.com", "nickname": "f", "password": PASSWORD})[0] for n in range(30)]
+    assert set(statuses) <= {201, 503} and statuses[-1] == 503, statuses
+    os.remove(filler)
+    # The next one finds the file closed by the error, or open again.
+    statuses = [post("/users", {"email": f"room{n}@example.com", "nickname": "r", "password": PASSWORD})[0] for n in range(3)]
+    check("room again", statuses[-1], 201)
+    check("what was there is there", post("/sessions", {"email": "a@example.com", "password": PASSWORD})[0], 200)
+    house.terminate()
+    check("stopped", house.wait(20), 0)
+finally:
+    URL = there
+    house.kill()
+    house.wait()
+    subprocess.run(["umount", "-l", small], check=True)
+
 # --- a flood of sign-ins delays nobody -----------------------------------------------------------------------
 
 stop = time.monotonic() + 4

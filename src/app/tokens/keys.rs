@@ -68,7 +68,7 @@ pub(super) struct Key {
     pub(super) decoding: DecodingKey,
 }
 
-/// All keys. A change is two steps, so that nobody who only looks at them waits for a disk: a [`Next`] is made and
+/// All keys. A change is two steps, so that nobody who only looks at them waits for a disk: the next ones are made and
 /// kept, and then they become that.
 #[derive(Clone)]
 pub struct Keys {
