@@ -129,9 +129,12 @@ def main():
     checks = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
               "response_schema_conformance", "negative_data_rejection", "missing_required_header", "unsupported_method",
               "allow_header_conformance"]
+    # Each case is some ten milliseconds of Python: all phases at length are for --full.
+    much = os.environ.get("FULL") == "1"
+    phases, examples, seconds = ("examples,coverage,fuzzing", "40", "90") if much else ("coverage,fuzzing", "5", "15")
     run = subprocess.run(
-        [program(), "--config-file", os.path.join(scratch, "schemathesis.toml"), "run", f"{url}/openapi.json", "--max-examples", "20",
-         "--phases", "examples,coverage,fuzzing", "--checks", ",".join(checks), "--seed", "7", "--max-time", "30",
+        [program(), "--config-file", os.path.join(scratch, "schemathesis.toml"), "run", f"{url}/openapi.json", "--max-examples", examples,
+         "--phases", phases, "--checks", ",".join(checks), "--seed", "7", "--max-time", seconds,
          "--request-timeout", "10", "--continue-on-failure", "--no-color", "--warnings", "off"],
         cwd=scratch, env=os.environ | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": scratch, "MARKER": PASSWORD, "SOURCE": SOURCE},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150)
