@@ -200,7 +200,13 @@ class Browser:
         """Until the script says something that counts as true, which is given."""
         end = time.monotonic() + within
         while True:
-            value = self.run(script, *arguments)
+            try:
+                value = self.run(script, *arguments)
+            except WebDriverError as failure:
+                # A page that is on its way has no elements yet.
+                if "javascript error" not in str(failure) or time.monotonic() > end:
+                    raise
+                value = None
             if value:
                 return value
             if time.monotonic() > end:
