@@ -271,16 +271,18 @@ pub const PRESENCE_AT_ONCE: usize = 32;
 pub const PRESENCE_PAUSE: Duration = Duration::from_micros(50);
 /// Seats at a table up to which it is told that somebody types.
 pub const TYPING_SEATS: usize = 100;
-/// Messages of one seat at once, and the pause until there may be one more. Beyond: `error`.
+/// Messages of one person at a table at once, and the pause until there may be one more. Beyond: `error`.
 pub const SPEECH_RATE: (u64, Duration) = (100, Duration::from_millis(20));
 /// The same for `typing`. Beyond: not passed on.
 pub const TYPING_RATE: (u64, Duration) = (3, Duration::from_secs(1));
-/// New tokens that one seat shows at once, and the pause until there may be one more. Beyond: `error`.
-pub const AUTH_RATE: (u64, Duration) = (4, Duration::from_secs(5));
-/// People whose rates a table remembers when they have left. Beyond: the first is forgotten.
-pub const RATES_REMEMBERED: usize = 1024;
-/// Messages of one seat that are no good, at once, and the pause until there may be one more. Beyond: closed by 1008.
+/// The same for messages that are no good. Beyond: closed by 1008.
 pub const BAD_MESSAGES: (u64, Duration) = (8, Duration::from_secs(10));
+/// New tokens that one person at a table shows at once, and the pause until there may be one more. Beyond: `error`.
+pub const AUTH_RATE: (u64, Duration) = (4, Duration::from_secs(5));
+/// Rates of people at one table that are looked through for such as are at rest, at least; later at twice those left.
+pub const RATES_SWEPT: usize = 1024;
+/// Rates of people that one table remembers: of all who may sit there, and as many who have left.
+pub const RATES_REMEMBERED: usize = 2 * SEATS;
 /// Seconds for which somebody is muted or removed, unless it is told otherwise, and at most.
 pub const SANCTION: u64 = 600;
 /// The most that can be told.

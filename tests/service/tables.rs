@@ -529,6 +529,18 @@ fn a_new_socket_is_no_faster() {
         guest.news(&mut house.world);
     }
     assert!(said < 2 * limits::SPEECH_RATE.0 as usize, "{said}");
+    // Nor is one that takes the place of another, or another seat.
+    let mut all: Vec<Guest> = Vec::new();
+    for client in [1, 1, 1, 2, 3] {
+        let mut guest = house.sit(&format!("/ws/2/{client}"), &ada.bearer()).unwrap();
+        for n in 0..limits::SPEECH_RATE.0 {
+            guest.tell(&mut house.world, &json!({"type": "say", "text": format!("{n}")}));
+        }
+        house.world.pass(20);
+        all.push(guest);
+    }
+    let kept = house.ask("GET", "/tables/2", "", "").body["seq"].as_u64().unwrap();
+    assert!(kept < 2 * limits::SPEECH_RATE.0, "{kept}");
     let mut guest = house.sit("/ws/1/1", &ada.bearer()).unwrap();
     for _ in 0..limits::AUTH_RATE.0 + 1 {
         guest.tell(&mut house.world, &json!({"type": "auth", "token": ada.access}));

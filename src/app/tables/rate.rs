@@ -1,4 +1,4 @@
-//! How fast one seat may speak: the generic cell rate algorithm, for each kind of what he does.
+//! How fast somebody at a table may speak: the generic cell rate algorithm, for each kind of what he does.
 
 use crate::limits;
 use crate::time::{Duration, Instant};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::hall::Place;
 use super::journal::lock;
 use super::message::{self, Complaint, Incoming};
-use super::rate::Rates;
 use super::table::{Speech, Standing, Unsaid};
 use crate::app::accounts::Permission;
 use crate::app::service::Service;
@@ -27,7 +26,6 @@ pub(super) struct Seat {
     cursor: u64,
     /// The number up to which he comes back.
     until: u64,
-    rates: Rates,
     /// When he was sent something last.
     sent: Instant,
 }
@@ -43,14 +41,12 @@ impl Seat {
             since,
             cursor: 0,
             until: 0,
-            rates: Rates::default(),
             sent: now.mono,
         }
     }
 
     /// He was given a seat.
     pub(super) fn place(&mut self, place: Place) {
-        self.rates = lock(&place.table).rates(&place.party);
         self.place = Some(place);
     }
 
@@ -93,7 +89,7 @@ impl Seat {
 
     fn let_go(&mut self) {
         if let Some(Place { table, party }) = self.place.take() {
-            lock(&table).leave(&party, self.rates, self.service.latest());
+            lock(&table).leave(&party, self.service.latest());
             self.service.keep(&table);
         }
         if let Some((claims, number)) = self.claims.take() {
@@ -144,8 +140,8 @@ impl Seat {
         let Some(place) = &self.place else { return Ok(()) };
         let has_time = match incoming {
             Incoming::Typing | Incoming::Leave => true,
-            Incoming::Auth { .. } => self.rates.auth.take(now.mono),
-            _ => self.rates.speech.take(now.mono),
+            Incoming::Auth { .. } => lock(&place.table).rates(&place.party, now.mono).auth.take(now.mono),
+            _ => lock(&place.table).rates(&place.party, now.mono).speech.take(now.mono),
         };
         if !has_time {
             return Err(Complaint::new("too_fast", "you speak too fast; wait a moment"));
@@ -156,8 +152,9 @@ impl Seat {
                 self.speak(now, Speech::Whispered { to, text, id: id.clone() }, id)
             }
             Incoming::Typing => {
-                if self.rates.typing.take(now.mono) {
-                    lock(&place.table).type_in(&place.party, now.mono);
+                let mut table = lock(&place.table);
+                if table.rates(&place.party, now.mono).typing.take(now.mono) {
+                    table.type_in(&place.party, now.mono);
                 }
                 Ok(())
             }
@@ -178,6 +175,12 @@ impl Seat {
             Incoming::Mute { who, seconds } => self.moderate(now, Speech::Muted { who, seconds }),
             Incoming::Remove { who, seconds } => self.moderate(now, Speech::Removed { who, seconds }),
         }
+    }
+
+    /// He may say something that is no good once more.
+    fn may_err(&self, now: Instant) -> bool {
+        let Some(place) = &self.place else { return true };
+        lock(&place.table).rates(&place.party, now).bad.take(now)
     }
 
     fn speak(&mut self, now: Now, speech: Speech, id: Option<String>) -> Result<(), Complaint> {
@@ -257,7 +260,7 @@ impl Handler for Seat {
         if let Err(complaint) = read.and_then(|incoming| self.handle(socket, incoming)) {
             self.send(socket, &complaint.to_message());
             let is_noise = !matches!(complaint.code, "muted" | "nobody_there" | "not_kept");
-            if is_noise && !self.rates.bad.take(socket.now().mono) {
+            if is_noise && !self.may_err(socket.now().mono) {
                 self.leave(socket, Code::POLICY, "too many messages that are no good");
             }
         }

@@ -39,8 +39,10 @@ pub(in crate::app) struct Table {
     /// Until when somebody may not speak, or not sit here.
     muted: Vec<(Party, Instant)>,
     barred: Vec<(Party, Instant)>,
-    /// How fast those spoke who have left: who comes back is as fast as he was.
+    /// How fast everybody speaks, also who has left: who comes back is as fast as he was.
     rates: BTreeMap<Whom, Rates>,
+    /// At so many of them, those that are at rest are looked for and forgotten.
+    rates_swept_at: usize,
     /// It is on the journal's list.
     is_queued: bool,
     /// It was put away; who still has it looks for it anew.
@@ -154,6 +156,7 @@ impl Table {
             muted: Vec::new(),
             barred: Vec::new(),
             rates: BTreeMap::new(),
+            rates_swept_at: limits::RATES_SWEPT,
             is_queued: false,
             is_closed: false,
         }
@@ -170,9 +173,8 @@ impl Table {
         let client = person.client;
         let party = Party { client, user: person.user, occupancy };
         // Without a name he is whoever sits there.
-        let is_barred = |(barred, until): &(Party, Instant)| {
-            *until > now && Whom::of(barred) == Whom::of(&party) && barred.user == party.user
-        };
+        let is_barred =
+            |(barred, until): &(Party, Instant)| *until > now && Whom::of(barred) == Whom::of(&party);
         if self.barred.iter().any(is_barred) {
             return Err(Unseated::Barred);
         }
@@ -234,13 +236,8 @@ impl Table {
         Some(Opening { welcome, cursor, until })
     }
 
-    /// He is gone, or another socket of his has taken his place already. Who comes back is as fast as he was.
-    pub(super) fn leave(&mut self, party: &Party, rates: Rates, now: Now) {
-        self.remember(party, rates, now.mono);
-        self.vacate(party, now);
-    }
-
-    fn vacate(&mut self, party: &Party, now: Now) {
+    /// He is gone, or another socket of his has taken his place already.
+    pub(super) fn leave(&mut self, party: &Party, now: Now) {
         let Some(seat) = self.seats.get(&party.client).filter(|seat| seat.party == *party) else { return };
         if seat.is_present {
             self.present -= 1;
@@ -261,21 +258,19 @@ impl Table {
         }
     }
 
-    /// How fast he spoke when he was here before.
-    pub(super) fn rates(&self, party: &Party) -> Rates {
-        self.rates.get(&Whom::of(party)).copied().unwrap_or_default()
-    }
-
-    fn remember(&mut self, party: &Party, rates: Rates, now: Instant) {
-        if self.rates.len() >= limits::RATES_REMEMBERED {
-            self.rates.retain(|_, rates| !rates.is_at_rest(now));
+    /// How fast he speaks, from whichever seat: a new socket is no faster.
+    pub(super) fn rates(&mut self, party: &Party, now: Instant) -> &mut Rates {
+        let whom = Whom::of(party);
+        if !self.rates.contains_key(&whom) {
+            if self.rates.len() >= self.rates_swept_at {
+                self.rates.retain(|_, rates| !rates.is_at_rest(now));
+                self.rates_swept_at = limits::RATES_SWEPT.max(2 * self.rates.len());
+            }
+            if self.rates.len() >= limits::RATES_REMEMBERED {
+                self.rates.pop_first();
+            }
         }
-        if self.rates.len() >= limits::RATES_REMEMBERED {
-            self.rates.pop_first();
-        }
-        if !rates.is_at_rest(now) {
-            self.rates.insert(Whom::of(party), rates);
-        }
+        self.rates.entry(whom).or_default()
     }
 
     /// Who is there, as far as they are shown.
@@ -397,7 +392,7 @@ impl Table {
             if let Some(sender) = self.seats.get(&party.client).and_then(|seat| seat.sender.as_ref()) {
                 let _ = sender.close(Code(limits::CLOSE_REMOVED), message::REMOVED);
             }
-            self.vacate(&party, now);
+            self.leave(&party, now);
         }
     }
 
@@ -495,11 +490,8 @@ impl Table {
     /// Puts it away, if nobody needs it: what is kept of it is in the store.
     pub(super) fn close(&mut self, now: Instant) -> bool {
         let is_over = |list: &[(Party, Instant)]| list.iter().all(|(_, until)| *until <= now);
-        self.is_closed |= self.seats.is_empty()
-            && self.log.is_kept()
-            && self.presence.changed.is_empty()
-            && is_over(&self.muted)
-            && is_over(&self.barred);
+        self.is_closed |=
+            self.seats.is_empty() && self.log.is_kept() && is_over(&self.muted) && is_over(&self.barred);
         self.is_closed
     }
 }
